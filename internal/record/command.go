@@ -1,0 +1,83 @@
+package record
+
+import "time"
+
+// Command is one change asked of the state. Everything a command needs (ids, random numbers, the decision of an
+// edge) is in it, so that applying it is a pure function of (state, command, time of the turn).
+type Command interface{ command() }
+
+// Submit creates futures, all or none.
+type Submit struct{ Futures []NewFuture }
+
+// NewFuture is a future to be created. The id was made (or checked) at the door.
+type NewFuture struct {
+	ID      string
+	Kind    Kind
+	Labels  []Label
+	TTL     time.Duration
+	Request *Request      // fetch
+	Delay   time.Duration // fetch: not before this long after the submit; timer: due after it
+	At      Time          // fetch: not before; timer: due at; 0 when Delay says it
+	Timeout time.Duration // fetch: deadline for everything; promise: time to be settled; 0 for none
+	Until   Time          // the same as a moment; 0 when Timeout says it
+	Sets    string        // event to set on success
+}
+
+// Outcome is what one attempt brought home, and the decision of the fetch policy whether to try again. Every
+// launched attempt has exactly one outcome, an aborted one too: it frees the worker.
+type Outcome struct {
+	ID         string
+	Attempt    Attempt
+	Result     *Result       // the answer, also when its status was not accepted
+	Retry      bool          // another attempt is worth it and allowed
+	RetryAfter time.Duration // the wait before it, jitter included
+}
+
+// Cancel asks that a future end as cancelled.
+type Cancel struct{ ID string }
+
+// Settle ends a promise: with Value (JSON) or with Failure.
+type Settle struct {
+	ID      string
+	Value   []byte
+	Failure *Failure
+}
+
+// Delete forgets a settled future.
+type Delete struct{ ID string }
+
+// EventOp is what EventChange does to a named event.
+type EventOp uint8
+
+// The operations on events.
+const (
+	EventSet    EventOp = 1 // raise the flag, count a generation, wake
+	EventPulse  EventOp = 2 // count a generation, wake, leave the flag
+	EventClear  EventOp = 3 // lower the flag
+	EventDelete EventOp = 4 // forget it
+)
+
+// EventChange sets, pulses, clears or deletes one event.
+type EventChange struct {
+	Name    string
+	Op      EventOp
+	Payload *Payload      // of a set or pulse
+	TTL     time.Duration // of a set: cleared after this long; 0 for never
+}
+
+// Tick is the passing of time: everything due at the time of its turn happens.
+type Tick struct{}
+
+func (*Submit) command()      {}
+func (*Outcome) command()     {}
+func (*Cancel) command()      {}
+func (*Settle) command()      {}
+func (*Delete) command()      {}
+func (*EventChange) command() {}
+func (*Tick) command()        {}
+
+// Turn is the commands of one turn of a loop, in order, with the one time that all of them see.
+type Turn struct {
+	At       Time
+	Commands []Command
+}

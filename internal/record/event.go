@@ -1,0 +1,19 @@
+package record
+
+// Payload is what the last set of an event carried.
+type Payload struct {
+	ContentType string
+	Data        []byte
+}
+
+// Event is the fact of one named event. It is immutable (see the package comment). An event that was never set
+// has no fact.
+type Event struct {
+	Name       string
+	Set        bool
+	Generation uint64 // number of sets and pulses so far
+	Version    uint64 // grows by one with each change, clears included; the ETag
+	SetAt      Time   // of the last set or pulse
+	ExpiresAt  Time   // when a set with a ttl is cleared again; 0 for never
+	Payload    *Payload
+}

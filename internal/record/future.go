@@ -1,0 +1,71 @@
+package record
+
+import "time"
+
+// Kind says what settles a future.
+type Kind uint8
+
+// The kinds of the wire contract, in its order. The numbers are on disk: never reuse one.
+const (
+	KindFetch   Kind = 1 // the server runs an HTTP request
+	KindPromise Kind = 2 // somebody settles it from outside
+	KindTimer   Kind = 3 // a time settles it
+	KindWait    Kind = 4 // a wait expression settles it
+)
+
+// State is where a future stands. Pending and running change; the other three are final.
+type State uint8
+
+// The states of the wire contract. The numbers are on disk: never reuse one.
+const (
+	StatePending   State = 1
+	StateRunning   State = 2 // only a fetch is ever running
+	StateSucceeded State = 3
+	StateFailed    State = 4
+	StateCancelled State = 5
+)
+
+// Settled reports whether s is final.
+func (s State) Settled() bool { return s >= StateSucceeded }
+
+// Reason says why a pending future is not running.
+type Reason uint8
+
+// The reasons of the wire contract. The numbers are on disk: never reuse one.
+const (
+	ReasonNone        Reason = 0
+	ReasonDelayed     Reason = 1 // its delay or not_before has not passed
+	ReasonQueued      Reason = 2 // it waits for a free worker
+	ReasonRateLimited Reason = 3
+	ReasonCircuitOpen Reason = 4
+	ReasonBackoff     Reason = 5 // an attempt failed; the next one is due at NextAttemptAt
+	ReasonWaiting     Reason = 6 // its `after` is not satisfied
+)
+
+// Label is one key and value given by the caller, for filtering lists.
+type Label struct{ Key, Value string }
+
+// Future is the fact of one future. It is immutable (see the package comment).
+type Future struct {
+	ID      string
+	Kind    Kind
+	State   State
+	Reason  Reason
+	Version uint64 // grows by one with each change; the ETag
+
+	CreatedAt     Time
+	StartedAt     Time // of the first attempt
+	SettledAt     Time
+	ExpiresAt     Time // SettledAt + TTL; when it is forgotten
+	NextAttemptAt Time // when Reason is delayed or backoff
+	DeadlineAt    Time // when a future that is not settled fails with deadline (promise: timeout); 0 for never
+	DueAt         Time // of a timer: when it succeeds
+
+	TTL      time.Duration // how long it is kept once settled
+	Labels   []Label       // sorted by key
+	Sets     string        // event to set when it succeeds; empty for none
+	Request  *Request      // of a fetch
+	Attempts []Attempt     // of a fetch, ended ones, oldest first
+	Result   *Result       // nil until settled, and when there is none
+	Failure  *Failure      // nil unless failed or cancelled
+}
