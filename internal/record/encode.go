@@ -1,0 +1,137 @@
+package record
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"time"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// FormatVersion is the first byte of every encoded fact. A reader refuses any other: a store written by a newer
+// version must not be half understood.
+const FormatVersion = 1
+
+// ErrCorrupt says that stored bytes are not what was written: too short, or their checksum does not match.
+var ErrCorrupt = errors.New("record: stored bytes are damaged (checksum mismatch)")
+
+// ErrVersion says that stored bytes were written by another version of the format.
+var ErrVersion = errors.New("record: stored by an unknown version of awaitd")
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// EncodeFuture is f as stored bytes: version, tagged fields (protobuf's wire format), CRC-32C of all before it.
+func EncodeFuture(f *Future) []byte { return seal(f.fields) }
+
+// EncodeEvent is e as stored bytes, in the same envelope as EncodeFuture.
+func EncodeEvent(e *Event) []byte { return seal(e.fields) }
+
+func seal(fields func(*encoder)) []byte {
+	e := encoder(append(make([]byte, 0, 256), FormatVersion))
+	fields(&e)
+	return binary.LittleEndian.AppendUint32(e, crc32.Checksum(e, castagnoli))
+}
+
+// open checks the envelope and returns the fields in it.
+func open(b []byte) ([]byte, error) {
+	if len(b) < 5 {
+		return nil, ErrCorrupt
+	}
+	body, sum := b[:len(b)-4], binary.LittleEndian.Uint32(b[len(b)-4:])
+	if crc32.Checksum(body, castagnoli) != sum {
+		return nil, ErrCorrupt
+	}
+	if body[0] != FormatVersion {
+		return nil, fmt.Errorf("%w: version %d, this is %d", ErrVersion, body[0], FormatVersion)
+	}
+	return body[1:], nil
+}
+
+// encoder appends tagged fields. Zero values are left out: absent means zero.
+type encoder []byte
+
+func (e *encoder) uint(n protowire.Number, v uint64) {
+	if v != 0 {
+		*e = protowire.AppendVarint(protowire.AppendTag(*e, n, protowire.VarintType), v)
+	}
+}
+
+func (e *encoder) int(n protowire.Number, v int64)              { e.uint(n, protowire.EncodeZigZag(v)) }
+func (e *encoder) time(n protowire.Number, t Time)              { e.int(n, int64(t)) }
+func (e *encoder) duration(n protowire.Number, d time.Duration) { e.int(n, int64(d)) }
+func (e *encoder) bool(n protowire.Number, v bool)              { e.uint(n, protowire.EncodeBool(v)) }
+
+func (e *encoder) string(n protowire.Number, s string) {
+	if s != "" {
+		*e = protowire.AppendString(protowire.AppendTag(*e, n, protowire.BytesType), s)
+	}
+}
+
+// bytes keeps the difference between nil (absent) and empty (present).
+func (e *encoder) bytes(n protowire.Number, b []byte) {
+	if b != nil {
+		*e = protowire.AppendBytes(protowire.AppendTag(*e, n, protowire.BytesType), b)
+	}
+}
+
+// message writes fields as one nested value: in place, then moved to make room for its length.
+func (e *encoder) message(n protowire.Number, fields func(*encoder)) {
+	*e = protowire.AppendTag(*e, n, protowire.BytesType)
+	start := len(*e)
+	fields(e)
+	size := len(*e) - start
+	room := protowire.SizeVarint(uint64(size))
+	*e = append(*e, make([]byte, room)...)
+	copy((*e)[start+room:], (*e)[start:start+size])
+	protowire.AppendVarint((*e)[:start], uint64(size))
+}
+
+// field is one decoded field: num for varints, raw for everything with a length.
+type field struct {
+	n   protowire.Number
+	num uint64
+	raw []byte
+}
+
+func (f field) int() int64              { return protowire.DecodeZigZag(f.num) }
+func (f field) time() Time              { return Time(f.int()) }
+func (f field) duration() time.Duration { return time.Duration(f.int()) }
+func (f field) string() string          { return string(f.raw) }
+
+// bytes copies, so that a fact does not keep a store's buffer alive. Never nil.
+func (f field) bytes() []byte { return append(make([]byte, 0, len(f.raw)), f.raw...) }
+
+// decode calls each for every field of b; each returns false for a field it does not know, which is an error: the
+// bytes come from a version that knows more than this one.
+func decode(b []byte, what string, each func(field) (known bool, err error)) error {
+	for len(b) > 0 {
+		n, typ, size := protowire.ConsumeTag(b)
+		if size < 0 {
+			return fmt.Errorf("%w: %s", ErrCorrupt, what)
+		}
+		b = b[size:]
+		f := field{n: n}
+		switch typ {
+		case protowire.VarintType:
+			f.num, size = protowire.ConsumeVarint(b)
+		case protowire.BytesType:
+			f.raw, size = protowire.ConsumeBytes(b)
+		default:
+			size = -1
+		}
+		if size < 0 {
+			return fmt.Errorf("%w: %s, field %d", ErrCorrupt, what, n)
+		}
+		b = b[size:]
+		known, err := each(f)
+		if err != nil {
+			return err
+		}
+		if !known {
+			return fmt.Errorf("%w: %s has a field %d", ErrVersion, what, n)
+		}
+	}
+	return nil
+}
