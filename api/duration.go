@@ -1,0 +1,97 @@
+package api
+
+import (
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// DurationMax is the longest duration that a request may name: ten years of 365 days.
+const DurationMax = 10 * 365 * 24 * time.Hour
+
+// Duration is a length of time, never negative and at most DurationMax. On the wire it is a string in Go's form
+// ("250ms", "1h30m") or a number of seconds; it is always written as a string.
+type Duration time.Duration
+
+// String is d in Go's form.
+func (d Duration) String() string { return time.Duration(d).String() }
+
+// ParseDuration reads a duration as a query, a header or a short form writes it: Go's form or a number of seconds.
+// An error is a FieldError.
+func ParseDuration(text string) (Duration, error) {
+	if isNumber(text) {
+		return secondsOf(text)
+	}
+	return durationOf(text)
+}
+
+// UnmarshalJSONFrom accepts a string in Go's form or a number of seconds.
+func (d *Duration) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	tok, err := dec.ReadToken()
+	if err != nil {
+		return err
+	}
+	switch tok.Kind() {
+	case '"':
+		*d, err = durationOf(tok.String())
+	case '0':
+		*d, err = secondsOf(tok.String())
+	default:
+		err = fault(wantDuration + ", not " + kindName(tok.Kind()) + ".")
+	}
+	return err
+}
+
+// MarshalJSONTo writes Go's form.
+func (d Duration) MarshalJSONTo(enc *jsontext.Encoder) error {
+	return enc.WriteToken(jsontext.String(d.String()))
+}
+
+const wantDuration = `Give a duration, such as "250ms", "30s" or "2h", or a number of seconds`
+
+func durationOf(text string) (Duration, error) {
+	d, err := time.ParseDuration(text)
+	if err != nil || strings.ContainsAny(text, "+-") {
+		if len(text) > 0 && text[0] == '-' {
+			return 0, fault("A duration cannot be negative.")
+		}
+		// An overflow has the form of a duration; the standard library tells it from nonsense only in words.
+		if err != nil && strings.Trim(text, "0123456789.hmsnuµμ") == "" && isDigit(text) {
+			return 0, fault("Give a duration of at most ten years, in units of h, m, s, ms, us or ns.")
+		}
+		return 0, fault(wantDuration + ".")
+	}
+	return bounded(d)
+}
+
+func secondsOf(text string) (Duration, error) {
+	seconds, err := strconv.ParseFloat(text, 64)
+	if err != nil && !math.IsInf(seconds, 0) {
+		return 0, fault(wantDuration + ".")
+	}
+	if seconds < 0 {
+		return 0, fault("A duration cannot be negative.")
+	}
+	if seconds > DurationMax.Seconds() {
+		return 0, fault("Give a duration of at most ten years.")
+	}
+	return bounded(time.Duration(math.Round(seconds * float64(time.Second))))
+}
+
+func bounded(d time.Duration) (Duration, error) {
+	if d > DurationMax {
+		return 0, fault("Give a duration of at most ten years.")
+	}
+	return Duration(d), nil
+}
+
+// isNumber reports whether text can only be meant as a number: "NaN", "Inf" and hexadecimal floats, which
+// strconv would accept, are none.
+func isNumber(text string) bool {
+	return text != "" && strings.Trim(text, "0123456789.eE+-") == ""
+}
+
+func isDigit(text string) bool { return text != "" && '0' <= text[0] && text[0] <= '9' }

@@ -1,0 +1,106 @@
+package api
+
+import (
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// timeLayout is RFC 3339 with exactly three decimals.
+const timeLayout = "2006-01-02T15:04:05.000Z07:00"
+
+// Time is a moment with millisecond precision. It is written in UTC with exactly three decimals; it is read from
+// any RFC 3339 time from 1970 on, and what is finer than a millisecond is cut off.
+type Time struct{ time.Time }
+
+// TimeOf is t in UTC, cut to the millisecond.
+func TimeOf(t time.Time) Time { return Time{t.UTC().Truncate(time.Millisecond)} }
+
+// Pointer is nil for the zero time, which the wire shows as null.
+func (t Time) Pointer() *Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+// String is t as the wire shows it.
+func (t Time) String() string { return t.UTC().Format(timeLayout) }
+
+// ParseTime reads an RFC 3339 time. An error is a FieldError.
+func ParseTime(text string) (Time, error) {
+	var t time.Time
+	if err := t.UnmarshalText([]byte(text)); err != nil {
+		return Time{}, fault(wantTime + ".")
+	}
+	t = t.UTC()
+	if t.Year() < 1970 || t.Year() > 9999 {
+		return Time{}, fault("Give a time from 1970 to 9999.")
+	}
+	return TimeOf(t), nil
+}
+
+const wantTime = `Give an RFC 3339 time, such as "2026-11-22T18:00:00Z"`
+
+// UnmarshalJSONFrom accepts an RFC 3339 string.
+func (t *Time) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	tok, err := dec.ReadToken()
+	if err != nil {
+		return err
+	}
+	if tok.Kind() != '"' {
+		return fault(wantTime + ", not " + kindName(tok.Kind()) + ".")
+	}
+	*t, err = ParseTime(tok.String())
+	return err
+}
+
+// MarshalJSONTo writes the RFC 3339 form with milliseconds, in UTC.
+func (t Time) MarshalJSONTo(enc *jsontext.Encoder) error {
+	return enc.WriteToken(jsontext.String(t.String()))
+}
+
+// Deadline is when a fetch must be settled: a duration from its submit on, or a moment. Exactly one is set.
+type Deadline struct {
+	In Duration
+	At Time
+}
+
+// UnmarshalJSONFrom accepts what Duration accepts, or an RFC 3339 string.
+func (d *Deadline) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	raw, err := dec.ReadValue()
+	if err != nil {
+		return err
+	}
+	switch kind := raw.Kind(); kind {
+	case '0':
+		d.In, err = secondsOf(string(raw))
+		return err
+	case '"':
+		return d.parse(raw)
+	default:
+		return fault(wantDuration + ", or an RFC 3339 time, not " + kindName(kind) + ".")
+	}
+}
+
+func (d *Deadline) parse(quoted jsontext.Value) error {
+	text, err := jsontext.AppendUnquote(nil, quoted)
+	if err != nil {
+		return err
+	}
+	if d.At, err = ParseTime(string(text)); err == nil {
+		return nil
+	}
+	if d.In, err = durationOf(string(text)); err != nil && len(text) > 5 && text[4] == '-' {
+		return fault(wantTime + ".")
+	}
+	return err
+}
+
+// MarshalJSONTo writes the moment, or else the duration.
+func (d Deadline) MarshalJSONTo(enc *jsontext.Encoder) error {
+	if !d.At.IsZero() {
+		return d.At.MarshalJSONTo(enc)
+	}
+	return d.In.MarshalJSONTo(enc)
+}
