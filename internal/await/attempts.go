@@ -1,0 +1,85 @@
+package await
+
+import (
+	"github.com/awaitd/awaitd/internal/fetch"
+	"github.com/awaitd/awaitd/internal/loop"
+	"github.com/awaitd/awaitd/internal/record"
+)
+
+var zeroTimer loop.WheelHandle
+
+// startQueued starts as many queued fetches as there are free workers.
+func (s *State) startQueued() {
+	for s.running < s.limits.WorkersMax {
+		f := s.queue.pop()
+		if f == nil {
+			return
+		}
+		s.start(f)
+	}
+}
+
+// start marks f as running. The attempt itself begins when this turn is committed: an attempt that was made is
+// always remembered.
+func (s *State) start(f *future) {
+	s.running++
+	s.change(f, func(fact *record.Future) {
+		fact.State = record.StateRunning
+		fact.Reason = record.ReasonNone
+		fact.NextAttemptAt = 0
+		if fact.StartedAt == 0 {
+			fact.StartedAt = s.at
+		}
+	})
+	job := fetch.Job{ID: f.fact.ID, N: len(f.fact.Attempts) + 1, Request: f.fact.Request}
+	job.DeadlineAt = f.fact.DeadlineAt.Time()
+	s.effects = append(s.effects, launch{job})
+}
+
+type launch struct{ job fetch.Job }
+
+func (l launch) release(k *Kernel) { k.fetcher.Launch(l.job) }
+
+// abort ends the attempt of f that is under way, if there is one. Its outcome still arrives, to free the worker.
+func (s *State) abort(f *future) {
+	if f.fact.State == record.StateRunning {
+		s.effects = append(s.effects, abort{f.fact.ID})
+	}
+}
+
+type abort struct{ id string }
+
+func (a abort) release(k *Kernel) { k.fetcher.Abort(a.id) }
+
+// outcome takes the end of an attempt: the future settles, or waits for its next attempt.
+func (s *State) outcome(c *record.Outcome) {
+	s.running--
+	s.tally.attempted(c)
+	f := s.futures[c.ID]
+	if f == nil || f.fact.State != record.StateRunning || c.Attempt.N != len(f.fact.Attempts)+1 {
+		return // cancelled or expired meanwhile
+	}
+	s.change(f, func(fact *record.Future) {
+		// A full slice expression: facts share their attempts, so appending must not write into the old array.
+		fact.Attempts = append(fact.Attempts[:len(fact.Attempts):len(fact.Attempts)], c.Attempt)
+	})
+	next := s.at.Add(c.RetryAfter)
+	switch {
+	case c.Attempt.Failure == nil:
+		s.settle(f, record.StateSucceeded, c.Result, nil)
+	case !c.Retry:
+		s.settle(f, record.StateFailed, c.Result, c.Attempt.Failure)
+	case f.fact.DeadlineAt != 0 && next >= f.fact.DeadlineAt:
+		s.settle(f, record.StateFailed, c.Result, &record.Failure{
+			Type:    record.FailDeadline,
+			Message: "The deadline leaves no time for another attempt. The last one: " + c.Attempt.Failure.Message,
+		})
+	default:
+		s.change(f, func(fact *record.Future) {
+			fact.State = record.StatePending
+			fact.Reason = record.ReasonBackoff
+			fact.NextAttemptAt = next
+		})
+		s.arm(f, next) // before the deadline, as just seen
+	}
+}

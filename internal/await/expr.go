@@ -1,0 +1,261 @@
+package await
+
+import (
+	"github.com/awaitd/awaitd/api"
+	"github.com/awaitd/awaitd/internal/events"
+	"github.com/awaitd/awaitd/internal/loop"
+	"github.com/awaitd/awaitd/internal/record"
+)
+
+// Outcome is where an expression, or a part of one, stands. Once decided it stays so.
+type Outcome uint8
+
+// The three values of a wait.
+const (
+	Pending   Outcome = 0
+	Satisfied Outcome = 1
+	Failed    Outcome = 2
+)
+
+func (o Outcome) String() string { return [...]string{"pending", "satisfied", "failed"}[o] }
+
+// wait is one expression being evaluated. A leaf that is decided costs as many steps as it lies deep; nothing is
+// ever scanned again.
+type wait struct {
+	state   *State
+	expr    *api.Expr
+	parts   []part
+	leaves  []leaf
+	order   []int32 // decided leaves, first decided first
+	outcome Outcome
+	owner   owner
+}
+
+// owner is told when a wait is decided, once.
+type owner interface{ decided(w *wait) }
+
+// part is an operator in the tree: it is satisfied by need satisfied parts of its own, and fails when fewer than
+// that can still be. `all` needs all, `any` one, `settled` is satisfied by its one part either way.
+type part struct {
+	parent    int32 // -1: the root
+	op        api.Op
+	need, of  int32
+	satisfied int32
+	failed    int32
+	outcome   Outcome
+}
+
+// leaf is something that happens: to an event, to a future, or at a time.
+type leaf struct {
+	waiter  loop.Waiter
+	wait    *wait
+	number  int32 // in the order of the expression
+	expr    *api.Expr
+	parent  int32 // -1: the leaf is the whole expression
+	outcome Outcome
+	at      record.Time
+	event   *events.Event // waited on; nil: not parked on one
+	future  *future       // waited on; nil: not parked on one
+	timer   loop.WheelHandle
+	fact    any // *record.Event or *record.Future that decided it
+}
+
+// build lays e out flat: parts and leaves in the order of the expression.
+func (w *wait) build(e *api.Expr, parent int32) {
+	if e.Leaf() {
+		w.leaves = append(w.leaves, leaf{wait: w, number: int32(len(w.leaves)), expr: e, parent: parent})
+		return
+	}
+	p := part{parent: parent, op: e.Op, need: 1, of: int32(len(e.Of))}
+	switch e.Op {
+	case api.OpAll:
+		p.need = p.of
+	case api.OpAtLeast:
+		p.need = int32(e.K)
+	}
+	self := int32(len(w.parts))
+	w.parts = append(w.parts, p)
+	for i := range e.Of {
+		w.build(&e.Of[i], self)
+	}
+}
+
+// watch evaluates e and keeps at it until it is decided. Futures that are not in memory must be in known: they are
+// settled. If some are in neither, their ids come back and nothing has been done.
+func (s *State) watch(e *api.Expr, known map[string]*record.Future, o owner) (w *wait, missing []string) {
+	w = &wait{state: s, expr: e, owner: o}
+	w.build(e, -1)
+	for i := range w.leaves {
+		if l := &w.leaves[i]; l.expr.Op == api.OpFuture && s.futures[l.expr.Ref] == nil && known[l.expr.Ref] == nil {
+			missing = append(missing, l.expr.Ref)
+		}
+	}
+	if len(missing) > 0 {
+		return nil, missing
+	}
+	// First what is decided already, in the order of the expression, then going to sleep: an event that is set
+	// twice over is reported as done wherever it stands, though the first decided the whole.
+	for i := range w.leaves {
+		w.leaves[i].look(known)
+	}
+	for i := range w.leaves {
+		if w.outcome == Pending && w.leaves[i].outcome == Pending {
+			w.leaves[i].park()
+		}
+	}
+	return w, nil
+}
+
+// look decides the leaf if what it waits for has happened already.
+func (l *leaf) look(known map[string]*record.Future) {
+	s := l.wait.state
+	switch l.expr.Op {
+	case api.OpEvent:
+		fact := s.events.Look(l.expr.Ref)
+		if target := generation(l.expr); target > 0 && fact.Generation >= target || target == 0 && fact.Set {
+			l.decide(Satisfied, fact.SetAt, fact)
+		}
+	case api.OpFuture:
+		fact := known[l.expr.Ref]
+		if f := s.futures[l.expr.Ref]; f != nil {
+			fact = f.fact
+		}
+		if fact.State.Settled() {
+			l.decideByFuture(fact)
+		}
+	case api.OpUntil:
+		if t := record.TimeOf(l.expr.Until); t <= s.at {
+			l.decide(Satisfied, t, nil)
+		}
+	}
+}
+
+// generation is the one that an event must reach to satisfy e; 0 when the flag, or any next set, does.
+func generation(e *api.Expr) uint64 {
+	switch {
+	case e.After != nil:
+		return *e.After + max(e.Times, 1)
+	default:
+		return e.Times
+	}
+}
+
+// park puts the leaf to sleep until what it waits for happens.
+func (l *leaf) park() {
+	s := l.wait.state
+	l.waiter.Owner = l
+	switch l.expr.Op {
+	case api.OpEvent:
+		l.event = s.events.Get(l.expr.Ref)
+		l.event.Wait(&l.waiter)
+	case api.OpFuture:
+		l.future = s.futures[l.expr.Ref]
+		l.future.waiters.Add(&l.waiter)
+	case api.OpSleep:
+		l.timer = s.due.Insert(onWheel(s.at.Add(l.expr.Sleep)), l)
+	case api.OpUntil:
+		l.timer = s.due.Insert(onWheel(record.TimeOf(l.expr.Until)), l)
+	}
+}
+
+// leave takes a sleeping leaf away from what it waits for. Constant time.
+func (l *leaf) leave() {
+	s := l.wait.state
+	switch {
+	case l.event != nil:
+		s.events.Leave(l.event, &l.waiter)
+		l.event = nil
+	case l.future != nil:
+		l.future.waiters.Remove(&l.waiter)
+		l.future = nil
+	case l.timer != zeroTimer:
+		s.due.Cancel(l.timer)
+		l.timer = zeroTimer
+	}
+}
+
+// Wake is called by the event or future that the leaf sleeps on.
+func (l *leaf) Wake() {
+	if l.future != nil {
+		fact := l.future.fact
+		l.future = nil
+		l.decideByFuture(fact)
+		return
+	}
+	fact := l.event.Fact()
+	if fact.Generation < generation(l.expr) {
+		l.event.Wait(&l.waiter)
+		return
+	}
+	l.event = nil
+	l.decide(Satisfied, l.wait.state.at, fact)
+}
+
+// due is the time that the leaf slept until.
+func (l *leaf) due(s *State) {
+	l.timer = zeroTimer
+	l.decide(Satisfied, s.at, nil)
+}
+
+func (l *leaf) decideByFuture(fact *record.Future) {
+	if fact.State == record.StateSucceeded {
+		l.decide(Satisfied, fact.SettledAt, fact)
+	} else {
+		l.decide(Failed, fact.SettledAt, fact)
+	}
+}
+
+// decide settles the leaf and carries what follows from it towards the root.
+func (l *leaf) decide(o Outcome, at record.Time, fact any) {
+	w := l.wait
+	l.outcome, l.at, l.fact = o, at, fact
+	w.order = append(w.order, l.number)
+	for up := l.parent; ; up = w.parts[up].parent {
+		if up < 0 {
+			w.conclude(o)
+			return
+		}
+		p := &w.parts[up]
+		if p.outcome != Pending {
+			return
+		}
+		if o = p.take(o); o == Pending {
+			return
+		}
+		p.outcome = o
+	}
+}
+
+// take counts the outcome of one part of p and says whether it decides p.
+func (p *part) take(o Outcome) Outcome {
+	switch {
+	case p.op == api.OpSettled:
+		return Satisfied
+	case o == Satisfied:
+		if p.satisfied++; p.satisfied == p.need {
+			return Satisfied
+		}
+	default:
+		if p.failed++; p.of-p.failed < p.need {
+			return Failed
+		}
+	}
+	return Pending
+}
+
+// conclude decides the whole expression: the leaves that still sleep leave, the owner is told.
+func (w *wait) conclude(o Outcome) {
+	if w.outcome != Pending {
+		return // a leaf that was found decided after the whole was
+	}
+	w.outcome = o
+	w.state.decided++
+	w.leaveAll()
+	w.owner.decided(w)
+}
+
+func (w *wait) leaveAll() {
+	for i := range w.leaves {
+		w.leaves[i].leave()
+	}
+}

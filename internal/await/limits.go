@@ -1,0 +1,49 @@
+package await
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Limits are the bounds of one kernel. Reaching one is an answer, never a surprise.
+type Limits struct {
+	InboxMax          int           // commands and reads proposed and not yet answered; more are ErrBusy
+	FuturesPendingMax int           // futures that are not settled; more are ErrTooManyFutures
+	WaitersMax        int           // waits held for callers; more are ErrTooManyWaiters
+	EventsMax         int           // names remembered or waited for; more are ErrTooManyEvents
+	WorkersMax        int           // attempts under way at once; further fetches queue
+	TTLDefault        time.Duration // how long a settled future is kept when its submit does not say
+}
+
+// DefaultLimits suit one machine with 2 cores and 4 GiB.
+func DefaultLimits() Limits {
+	return Limits{
+		InboxMax:          16_384,
+		FuturesPendingMax: 1_000_000,
+		WaitersMax:        100_000,
+		EventsMax:         1_000_000,
+		WorkersMax:        256,
+		TTLDefault:        24 * time.Hour,
+	}
+}
+
+func (l Limits) validate() error {
+	var faults []error
+	for _, f := range []struct {
+		name  string
+		value int64
+	}{
+		{"InboxMax", int64(l.InboxMax)},
+		{"FuturesPendingMax", int64(l.FuturesPendingMax)},
+		{"WaitersMax", int64(l.WaitersMax)},
+		{"EventsMax", int64(l.EventsMax)},
+		{"WorkersMax", int64(l.WorkersMax)},
+		{"TTLDefault", int64(l.TTLDefault)},
+	} {
+		if f.value < 1 {
+			faults = append(faults, fmt.Errorf("await: %s is %d, must be at least 1", f.name, f.value))
+		}
+	}
+	return errors.Join(faults...)
+}

@@ -1,0 +1,222 @@
+package await
+
+import (
+	"slices"
+
+	"github.com/awaitd/awaitd/internal/record"
+)
+
+// submit creates all the futures of c, or none.
+func (s *State) submit(c *record.Submit) ([]*record.Future, error) {
+	if s.pending+len(c.Futures) > s.limits.FuturesPendingMax {
+		return nil, ErrTooManyFutures
+	}
+	chosen := map[string]bool{}
+	for i := range c.Futures {
+		n := &c.Futures[i]
+		if n.Kind != record.KindPromise {
+			continue // the door made its id
+		}
+		if s.futures[n.ID] != nil || chosen[n.ID] || s.exists(n.ID) {
+			return nil, &IDTakenError{n.ID}
+		}
+		chosen[n.ID] = true
+	}
+	created := make([]*record.Future, len(c.Futures))
+	for i := range c.Futures {
+		created[i] = s.create(&c.Futures[i]).fact
+	}
+	return created, nil
+}
+
+func (s *State) create(n *record.NewFuture) *future {
+	fact := &record.Future{
+		ID:        n.ID,
+		Kind:      n.Kind,
+		State:     record.StatePending,
+		Version:   1,
+		CreatedAt: s.at,
+		TTL:       n.TTL,
+		Labels:    n.Labels,
+		Sets:      n.Sets,
+		Request:   n.Request,
+	}
+	if fact.TTL == 0 {
+		fact.TTL = s.limits.TTLDefault
+	}
+	if fact.DeadlineAt = n.Until; n.Timeout > 0 {
+		fact.DeadlineAt = s.at.Add(n.Timeout)
+	}
+	begins := max(n.At, s.at.Add(n.Delay))
+	f := &future{fact: fact, dirty: true}
+	s.futures[n.ID] = f
+	s.dirty = append(s.dirty, f)
+	s.pending++
+	switch {
+	case n.Kind == record.KindTimer:
+		fact.DueAt = begins
+		s.arm(f, begins)
+	case n.Kind == record.KindPromise:
+		s.arm(f, fact.DeadlineAt)
+	case begins > s.at:
+		fact.Reason = record.ReasonDelayed
+		fact.NextAttemptAt = begins
+		s.arm(f, soonest(begins, fact.DeadlineAt))
+	default:
+		fact.Reason = record.ReasonQueued
+		s.arm(f, fact.DeadlineAt)
+		s.queue.push(f)
+	}
+	return f
+}
+
+// soonest is the earlier of two times, of which zero means never.
+func soonest(a, b record.Time) record.Time {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
+}
+
+// due is the time that f was armed for: its deadline, its own time, or its next attempt.
+func (f *future) due(s *State) {
+	f.timer = zeroTimer
+	switch {
+	case f.fact.State.Settled():
+	case f.fact.DeadlineAt != 0 && f.fact.DeadlineAt <= s.at:
+		s.expire(f)
+	case f.fact.Kind == record.KindTimer:
+		s.settle(f, record.StateSucceeded, jsonNull(), nil)
+	case f.fact.NextAttemptAt != 0 && f.fact.NextAttemptAt <= s.at:
+		s.change(f, func(fact *record.Future) {
+			fact.Reason = record.ReasonQueued
+			fact.NextAttemptAt = 0
+		})
+		s.arm(f, f.fact.DeadlineAt)
+		s.queue.push(f)
+	}
+}
+
+// expire ends f at its deadline, whatever it was doing.
+func (s *State) expire(f *future) {
+	message := "The deadline passed before the fetch succeeded."
+	if f.fact.Kind == record.KindPromise {
+		message = "Nobody settled the promise before its timeout."
+	}
+	s.abort(f)
+	s.settle(f, record.StateFailed, nil, &record.Failure{Type: record.FailDeadline, Message: message})
+}
+
+func jsonNull() *record.Result {
+	return &record.Result{Body: record.Body{Bytes: 4, Inline: []byte("null")}}
+}
+
+// settle ends f for good and wakes everybody who waits for it.
+func (s *State) settle(f *future, state record.State, result *record.Result, failure *record.Failure) {
+	s.change(f, func(fact *record.Future) {
+		fact.State = state
+		fact.Reason = record.ReasonNone
+		fact.NextAttemptAt = 0
+		fact.SettledAt = s.at
+		fact.ExpiresAt = s.at.Add(fact.TTL)
+		fact.Result = result
+		fact.Failure = failure
+		fact.Request = withoutSecrets(fact.Request)
+	})
+	s.arm(f, 0)
+	s.queue.remove(f)
+	s.pending--
+	s.tally.settled(f.fact)
+	f.waiters.Wake()
+	s.effects = append(s.effects, evict{f})
+	if f.fact.Sets != "" && state == record.StateSucceeded {
+		payload := &record.Payload{ContentType: "text/plain; charset=utf-8", Data: []byte(f.fact.ID)}
+		s.flag(&record.EventChange{Name: f.fact.Sets, Op: record.EventSet, Payload: payload})
+	}
+}
+
+// withoutSecrets is what is still known of a request once its future is settled: where it went, not what it said.
+func withoutSecrets(r *record.Request) *record.Request {
+	if r == nil {
+		return nil
+	}
+	return &record.Request{Method: r.Method, URL: r.URL, Traceparent: r.Traceparent}
+}
+
+// evict takes a settled future out of memory once it is in the store.
+type evict struct{ f *future }
+
+func (e evict) release(k *Kernel) {
+	if id := e.f.fact.ID; k.state.futures[id] == e.f {
+		delete(k.state.futures, id)
+	}
+}
+
+// cancel ends a pending future as cancelled. Cancelling a cancelled one is the same answer again.
+func (s *State) cancel(c *record.Cancel) (*record.Future, error) {
+	f := s.futures[c.ID]
+	switch {
+	case f == nil:
+		return nil, errCold
+	case f.fact.State.Settled():
+		return cancelled(f.fact)
+	}
+	s.abort(f)
+	s.settle(f, record.StateCancelled, nil,
+		&record.Failure{Type: record.FailCancelled, Message: "The future was cancelled."})
+	return f.fact, nil
+}
+
+// cancelled is the answer to cancelling a future that is settled.
+func cancelled(f *record.Future) (*record.Future, error) {
+	if f.State == record.StateCancelled {
+		return f, nil
+	}
+	return nil, &SettledError{f}
+}
+
+// settlePromise ends a promise from outside. The same outcome again is the same answer again.
+func (s *State) settlePromise(c *record.Settle) (*record.Future, error) {
+	f := s.futures[c.ID]
+	switch {
+	case f == nil:
+		return nil, errCold
+	case f.fact.Kind != record.KindPromise:
+		return nil, ErrNotSettleable
+	case f.fact.State.Settled():
+		return settledAgain(f.fact, c)
+	case c.Failure != nil:
+		s.settle(f, record.StateFailed, nil, c.Failure)
+	default:
+		body := record.Body{Bytes: int64(len(c.Value)), Inline: c.Value}
+		s.settle(f, record.StateSucceeded, &record.Result{Body: body}, nil)
+	}
+	return f.fact, nil
+}
+
+// settledAgain is the answer to settling a promise that is settled.
+func settledAgain(f *record.Future, c *record.Settle) (*record.Future, error) {
+	same := false
+	if c.Failure != nil {
+		same = f.State == record.StateFailed && f.Failure != nil && *f.Failure == *c.Failure
+	} else {
+		same = f.State == record.StateSucceeded && slices.Equal(f.Result.Body.Inline, c.Value)
+	}
+	if same {
+		return f, nil
+	}
+	return nil, &SettledError{f}
+}
+
+// delete forgets a settled future. What is not in memory is forgotten by the store.
+func (s *State) delete(c *record.Delete) error {
+	switch f := s.futures[c.ID]; {
+	case f == nil:
+		s.dropped = append(s.dropped, c.ID)
+		return nil
+	case f.fact.State.Settled():
+		return errAgain
+	default:
+		return ErrNotSettled
+	}
+}

@@ -1,0 +1,225 @@
+package await
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/awaitd/awaitd/api"
+	"github.com/awaitd/awaitd/internal/record"
+)
+
+// The verbs. Any goroutine may call them; each returns when what it says is durable.
+
+// Submit creates futures, all or none, and returns them in order. Errors: ErrTooManyFutures, *IDTakenError,
+// ErrDraining, ErrBusy.
+func (k *Kernel) Submit(ctx context.Context, futures ...record.NewFuture) ([]*record.Future, error) {
+	if k.gauges.draining.Load() {
+		return nil, ErrDraining
+	}
+	answer, err := k.command(ctx, &record.Submit{Futures: futures})
+	if err != nil {
+		return nil, err
+	}
+	return answer.([]*record.Future), nil
+}
+
+// View is a future as a reader sees it.
+type View struct {
+	*record.Future
+	Queue int // its place among the fetches of its key that wait for a worker; 0 when it does not queue
+}
+
+// Future reads a future. Error: *UnknownFutureError.
+func (k *Kernel) Future(ctx context.Context, id string) (View, error) {
+	p := &proposal{}
+	p.look = func(s *State) when {
+		f := s.futures[id]
+		if f == nil {
+			return atOnce
+		}
+		p.answer = View{f.fact, s.queue.position(f)}
+		if f.dirty || k.committing {
+			return inOrder
+		}
+		return atOnce
+	}
+	if err := k.propose(p); err != nil {
+		return View{}, err
+	}
+	answer, err := k.await(ctx, p)
+	if err != nil {
+		return View{}, err
+	}
+	if view, ok := answer.(View); ok {
+		return view, nil
+	}
+	fact, err := k.stored(id)
+	return View{Future: fact}, err
+}
+
+// stored reads a future that is not in memory: settled, or unknown.
+func (k *Kernel) stored(id string) (*record.Future, error) {
+	f, err := k.store.Future(id)
+	if err != nil {
+		return nil, err
+	}
+	if f == nil || f.ExpiresAt != 0 && f.ExpiresAt <= k.wall() {
+		return nil, &UnknownFutureError{id}
+	}
+	return f, nil
+}
+
+func (k *Kernel) existsInStore(id string) bool {
+	f, err := k.store.Future(id)
+	return f != nil || err != nil // when in doubt, the id is taken
+}
+
+// wall is the time of now, for any goroutine.
+func (k *Kernel) wall() record.Time { return k.epoch + record.Time(k.clock.Now()/time.Millisecond) }
+
+// Futures reads a page of committed futures, newest first.
+func (k *Kernel) Futures(q record.FutureQuery) ([]*record.Future, string, error) {
+	q.Exists = k.wall()
+	return k.store.Futures(q)
+}
+
+// Cancel ends a pending future. Cancelling a cancelled one gives it again. Errors: *SettledError,
+// *UnknownFutureError.
+func (k *Kernel) Cancel(ctx context.Context, id string) (*record.Future, error) {
+	answer, err := k.command(ctx, &record.Cancel{ID: id})
+	if errors.Is(err, errCold) {
+		f, err := k.stored(id)
+		if err != nil {
+			return nil, err
+		}
+		return cancelled(f)
+	}
+	return futureOf(answer, err)
+}
+
+// Resolve ends a promise with a JSON value. The same value again gives the same answer. Errors: *SettledError,
+// ErrNotSettleable, *UnknownFutureError.
+func (k *Kernel) Resolve(ctx context.Context, id string, value []byte) (*record.Future, error) {
+	return k.settlePromise(ctx, &record.Settle{ID: id, Value: value})
+}
+
+// Reject ends a promise as failed. The same failure again gives the same answer. Errors as of Resolve.
+func (k *Kernel) Reject(ctx context.Context, id string, f record.Failure) (*record.Future, error) {
+	return k.settlePromise(ctx, &record.Settle{ID: id, Failure: &f})
+}
+
+func (k *Kernel) settlePromise(ctx context.Context, c *record.Settle) (*record.Future, error) {
+	answer, err := k.command(ctx, c)
+	if errors.Is(err, errCold) {
+		f, err := k.stored(c.ID)
+		if err != nil {
+			return nil, err
+		}
+		if f.Kind != record.KindPromise {
+			return nil, ErrNotSettleable
+		}
+		return settledAgain(f, c)
+	}
+	return futureOf(answer, err)
+}
+
+func futureOf(answer any, err error) (*record.Future, error) {
+	if err != nil {
+		return nil, err
+	}
+	return answer.(*record.Future), nil
+}
+
+// Delete forgets a settled future. Errors: ErrNotSettled, *UnknownFutureError.
+func (k *Kernel) Delete(ctx context.Context, id string) error {
+	_, err := k.Future(ctx, id)
+	if err != nil {
+		return err
+	}
+	for {
+		_, err = k.command(ctx, &record.Delete{ID: id})
+		if !errors.Is(err, errAgain) {
+			return err
+		}
+	}
+}
+
+// ChangeEvent does one operation on an event. Error: ErrTooManyEvents.
+func (k *Kernel) ChangeEvent(ctx context.Context, c *record.EventChange) (EventAnswer, error) {
+	answer, err := k.command(ctx, c)
+	if err != nil {
+		return EventAnswer{}, err
+	}
+	return answer.(EventAnswer), nil
+}
+
+// Events reads a page of committed events by name.
+func (k *Kernel) Events(prefix, after string, limit int) ([]*record.Event, string, error) {
+	return k.store.Events(prefix, after, limit)
+}
+
+// WaitRequest asks to be told when an expression is decided.
+type WaitRequest struct {
+	For        *api.Expr
+	Timeout    time.Duration // ≤ 0 answers at once
+	CancelRest bool          // when it is decided, cancel the futures in it that are still pending
+}
+
+// Wait returns when the expression is decided, the timeout is over or the server drains, whichever comes first.
+// Errors: *UnknownFutureError before anything waits, ErrTooManyWaiters, ErrTooManyEvents, ErrBusy, and ctx's when
+// the caller leaves.
+func (k *Kernel) Wait(ctx context.Context, r WaitRequest) (*WaitAnswer, error) {
+	known := map[string]*record.Future{}
+	for {
+		p := &parkedWait{ask: &proposal{}, cancelRest: r.CancelRest}
+		p.ask.look = func(s *State) when { return s.park(p, r, known) }
+		if err := k.propose(p.ask); err != nil {
+			return nil, err
+		}
+		answer, err := k.await(ctx, p.ask)
+		if err != nil {
+			if ctx.Err() != nil {
+				k.mustHappen(&proposal{look: p.withdraw})
+			}
+			return nil, err
+		}
+		if a, ok := answer.(*WaitAnswer); ok {
+			return a, nil
+		}
+		for _, id := range answer.([]string) {
+			if known[id], err = k.stored(id); err != nil {
+				return nil, err
+			}
+		}
+	}
+}
+
+// Woken is told when the answer to a wait that slept has been written. Any goroutine.
+func (k *Kernel) Woken(a *WaitAnswer) {
+	if a.DecidedAt != 0 {
+		k.tally.wakeSeconds.Observe((k.clock.Now() - a.DecidedAt).Seconds())
+	}
+}
+
+// Drain answers every parked caller at once and refuses new work. Attempts under way go on.
+func (k *Kernel) Drain(ctx context.Context) error {
+	k.gauges.draining.Store(true)
+	p := &proposal{done: make(chan struct{})}
+	p.look = func(s *State) when {
+		s.draining = true
+		for w := s.waits.first; w != nil; w = s.waits.first {
+			w.wake(w.wait.answer())
+		}
+		return inOrder
+	}
+	k.mustHappen(p)
+	if _, err := k.await(ctx, p); err != nil {
+		return fmt.Errorf("await: drain: %w", err)
+	}
+	return nil
+}
+
+// Draining reports whether Drain has been called.
+func (k *Kernel) Draining() bool { return k.gauges.draining.Load() }

@@ -1,0 +1,166 @@
+// Package events keeps the named flags and knows who waits on them.
+//
+// An event exists without being created: a name that was never set is an unset event of generation 0. Everything
+// here is for the loop only.
+package events
+
+import (
+	"time"
+
+	"github.com/awaitd/awaitd/internal/loop"
+	"github.com/awaitd/awaitd/internal/record"
+)
+
+// Registry holds every event that was ever set or is waited for. How many that may be is for the caller to say.
+type Registry struct {
+	byName  map[string]*Event
+	changed []*Event
+}
+
+// NewRegistry has no events.
+func NewRegistry() *Registry { return &Registry{byName: map[string]*Event{}} }
+
+// Event is one named flag with the sleepers it wakes.
+type Event struct {
+	// Expiry is kept for the caller, who owns the clock: what makes the flag fall when its ttl has passed.
+	Expiry loop.WheelHandle
+
+	name    string
+	fact    *record.Event // nil: never set, or forgotten
+	waiters loop.Waiters
+	changed bool
+}
+
+// Name is what the event is called.
+func (e *Event) Name() string { return e.name }
+
+// Fact is the event as it is now; never nil, an event that was never set has a zero fact.
+func (e *Event) Fact() *record.Event {
+	if e.fact == nil {
+		return &record.Event{Name: e.name}
+	}
+	return e.fact
+}
+
+// Waiting is how many sleepers wait for the next set or pulse.
+func (e *Event) Waiting() int { return e.waiters.Len() }
+
+// Wait puts w to sleep until the next set or pulse. Who still wants more after it was woken waits again.
+func (e *Event) Wait(w *loop.Waiter) { e.waiters.Add(w) }
+
+// Leave takes w out of the sleepers and forgets a name that nobody needs any more. Constant time.
+func (r *Registry) Leave(e *Event, w *loop.Waiter) {
+	e.waiters.Remove(w)
+	r.release(e)
+}
+
+func (r *Registry) release(e *Event) {
+	if e.fact == nil && e.waiters.Len() == 0 && r.byName[e.name] == e {
+		delete(r.byName, e.name)
+	}
+}
+
+// Look is the fact of the event of that name, without making room for it.
+func (r *Registry) Look(name string) *record.Event {
+	if e := r.byName[name]; e != nil {
+		return e.Fact()
+	}
+	return &record.Event{Name: name}
+}
+
+// Known reports whether the name is remembered or waited for already.
+func (r *Registry) Known(name string) bool { return r.byName[name] != nil }
+
+// Get finds the event of that name, or makes room for it.
+func (r *Registry) Get(name string) *Event {
+	e := r.byName[name]
+	if e == nil {
+		e = &Event{name: name}
+		r.byName[name] = e
+	}
+	return e
+}
+
+// Len is how many names are remembered or waited for.
+func (r *Registry) Len() int { return len(r.byName) }
+
+// Restore puts a stored event back, before the first turn.
+func (r *Registry) Restore(fact *record.Event) {
+	r.byName[fact.Name] = &Event{name: fact.Name, fact: fact}
+}
+
+// Set raises the flag, counts a generation and wakes everybody who waits, in the order they came. With a ttl > 0
+// the fact says when the flag is to fall; making it fall is the caller's affair.
+func (r *Registry) Set(name string, p *record.Payload, ttl time.Duration, at record.Time) *Event {
+	e := r.Get(name)
+	fact := next(e, p, at)
+	fact.Set = true
+	fact.ExpiresAt = 0
+	if ttl > 0 {
+		fact.ExpiresAt = at.Add(ttl)
+	}
+	r.put(e, fact)
+	e.waiters.Wake()
+	return e
+}
+
+// Pulse counts a generation and wakes everybody who waits now; the flag stays as it was.
+func (r *Registry) Pulse(name string, p *record.Payload, at record.Time) *Event {
+	e := r.Get(name)
+	r.put(e, next(e, p, at))
+	e.waiters.Wake()
+	return e
+}
+
+// next is the fact of e one generation on.
+func next(e *Event, p *record.Payload, at record.Time) *record.Event {
+	fact := *e.Fact()
+	fact.Generation++
+	fact.Version++
+	fact.SetAt = at
+	fact.Payload = p
+	return &fact
+}
+
+// Clear lowers the flag. Who was woken stays woken; generation and payload of the last set stay. It changes
+// nothing when the flag is down.
+func (r *Registry) Clear(e *Event) {
+	if e.fact == nil || !e.fact.Set {
+		return
+	}
+	fact := *e.fact
+	fact.Set = false
+	fact.Version++
+	fact.ExpiresAt = 0
+	r.put(e, &fact)
+}
+
+// Delete forgets the event: its next set is generation 1 again. Sleepers sleep on.
+func (r *Registry) Delete(e *Event) {
+	if e.fact != nil {
+		r.put(e, nil)
+	}
+	r.release(e)
+}
+
+func (r *Registry) put(e *Event, fact *record.Event) {
+	e.fact = fact
+	if !e.changed {
+		e.changed = true
+		r.changed = append(r.changed, e)
+	}
+}
+
+// TakeChanges returns what changed since the last call, in the order of the first change of each.
+func (r *Registry) TakeChanges() []record.EventFact {
+	if len(r.changed) == 0 {
+		return nil
+	}
+	facts := make([]record.EventFact, len(r.changed))
+	for i, e := range r.changed {
+		e.changed = false
+		facts[i] = record.EventFact{Name: e.name, Is: e.fact}
+	}
+	r.changed = r.changed[:0]
+	return facts
+}
