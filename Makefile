@@ -1,0 +1,66 @@
+# `make` prints this list. `make check` is what CI runs, and nothing more.
+
+export GOTOOLCHAIN := auto
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: run
+run: ## start the server on 127.0.0.1:8080
+	go run ./cmd/server
+
+.PHONY: build
+build: ## build bin/awaitd, static, with its version inside
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/awaitd ./cmd/server
+
+.PHONY: test
+test: ## run the tests
+	go test ./...
+
+.PHONY: race
+race: ## run the tests under the race detector; none may skip
+	.ci/run race
+
+.PHONY: cover
+cover: ## measure statement coverage; fails below 90 % in loop, await, events or fetch
+	.ci/run cover
+
+.PHONY: fuzz
+fuzz: ## run each fuzz target for 30 s
+	FUZZTIME=30s .ci/run fuzz
+
+.PHONY: fmt
+fmt: ## format the code
+	go tool -modfile=tools/go.mod gofumpt -w .
+
+.PHONY: lint
+lint: ## gofumpt, vet, staticcheck, shellcheck
+	.ci/run format lint
+
+.PHONY: vuln
+vuln: ## look for known vulnerabilities; needs https://vuln.go.dev
+	go tool -modfile=tools/go.mod govulncheck ./...
+
+.PHONY: deploy-check
+deploy-check: ## build as the Dockerfile does, test alerts and dashboard, scrape a real server
+	.ci/run deploy
+
+.PHONY: bench
+bench: ## measure the service through its API
+	go run ./bench/service
+
+.PHONY: bench-loop
+bench-loop: ## measure the loop beside asyncio and uvloop (python3, python3-uvloop)
+	go run ./bench/loop
+
+.PHONY: check
+check: ## everything CI runs, in the same order
+	.ci/run
+
+.PHONY: clean
+clean: ## remove what the targets above made
+	rm -rf bin
