@@ -1,0 +1,155 @@
+package fetch
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/awaitd/awaitd/internal/record"
+)
+
+// Bodies is where the bodies of answers go. It may be used by several goroutines.
+type Bodies interface {
+	// Create begins one body. It is not called for an empty one.
+	Create() (BodyWriter, error)
+}
+
+// BodyWriter takes one body, in order, on one goroutine. Either Commit or Discard is called, once, last. Nothing
+// is visible before Commit, and a failed Commit leaves nothing behind.
+type BodyWriter interface {
+	io.Writer
+	Commit() (record.Body, error)
+	Discard()
+}
+
+// The slowest body that is waited for, averaged over each interval after the first.
+const (
+	BodyRateLeast = 1 << 10 // bytes a second, as on the wire
+	rateInterval  = 10 * time.Second
+)
+
+const copyBytes = 32 << 10
+
+var copyBuffers = sync.Pool{New: func() any { return new([copyBytes]byte) }}
+
+// keep streams the body of resp into the store, counted as on the wire, and closes it.
+func (a *attempt) keep(resp *http.Response) (record.Body, error) {
+	defer func() { _ = resp.Body.Close() }()
+	if resp.Body == http.NoBody {
+		return record.Body{}, nil // to HEAD and with 304, whatever Content-Length says
+	}
+	bytesMax := a.job.Request.BodyBytesMax
+	if resp.ContentLength > bytesMax {
+		return record.Body{}, failTooLarge(bytesMax)
+	}
+	s := &sink{bodies: a.f.options.Bodies, bytesMax: bytesMax}
+	defer s.discard()
+	stop := watchRate(&s.bytes, a.cancel)
+	defer stop()
+	buffer := copyBuffers.Get().(*[copyBytes]byte)
+	defer copyBuffers.Put(buffer)
+	for {
+		n, err := resp.Body.Read(buffer[:])
+		if n > 0 {
+			if err := s.write(buffer[:n]); err != nil {
+				return record.Body{}, a.storeFailure(err)
+			}
+		}
+		switch err {
+		case nil:
+		case io.EOF:
+			body, err := s.commit()
+			return body, a.storeFailure(err)
+		default:
+			return record.Body{}, err
+		}
+	}
+}
+
+// storeFailure lets a too_large pass and logs what the store itself reports; the caller learns no more than that.
+func (a *attempt) storeFailure(err error) error {
+	if err == nil {
+		return nil
+	}
+	if f, ok := err.(*failure); ok {
+		return f
+	}
+	a.f.log.Error("body of an answer not stored", "future", a.job.ID, "err", err)
+	return failStore
+}
+
+// sink is one body on its way into the store.
+type sink struct {
+	bodies   Bodies
+	bytesMax int64
+	bytes    atomic.Int64 // read by the rate watch
+	writer   BodyWriter   // nil before the first byte and after the end
+}
+
+func (s *sink) write(p []byte) error {
+	if s.bytes.Add(int64(len(p))) > s.bytesMax {
+		return failTooLarge(s.bytesMax)
+	}
+	if s.writer == nil {
+		w, err := s.bodies.Create()
+		if err != nil {
+			return err
+		}
+		s.writer = w
+	}
+	_, err := s.writer.Write(p)
+	return err
+}
+
+func (s *sink) commit() (record.Body, error) {
+	w := s.writer
+	if w == nil {
+		return record.Body{}, nil
+	}
+	s.writer = nil
+	return w.Commit()
+}
+
+func (s *sink) discard() {
+	if s.writer != nil {
+		s.writer.Discard()
+	}
+}
+
+// watchRate cancels the attempt when a body comes too slowly: a drip would hold its worker for the whole time of
+// the attempt. The first interval is free; each later one needs its share. stop ends the watch.
+func watchRate(bytes *atomic.Int64, cancel context.CancelCauseFunc) (stop func()) {
+	var (
+		mu      sync.Mutex
+		timer   *time.Timer
+		stopped bool
+		before  int64
+		free    = true
+	)
+	const share = BodyRateLeast * int64(rateInterval/time.Second)
+	look := func() {
+		mu.Lock()
+		defer mu.Unlock()
+		now := bytes.Load()
+		switch {
+		case stopped:
+		case !free && now-before < share:
+			cancel(failSlow)
+		default:
+			free, before = false, now
+			timer.Reset(rateInterval)
+		}
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	timer = time.AfterFunc(rateInterval, look)
+	return func() {
+		mu.Lock()
+		defer mu.Unlock()
+		stopped = true
+		timer.Stop()
+	}
+}
