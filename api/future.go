@@ -119,6 +119,14 @@ const (
 	ErrorDependencyFailed ErrorType = "dependency_failed"
 )
 
+// ErrorTypes is all of them.
+func ErrorTypes() []ErrorType {
+	return []ErrorType{
+		ErrorEgressDenied, ErrorDNS, ErrorConnect, ErrorTLS, ErrorTimeout, ErrorDeadline, ErrorRedirect, ErrorTooLarge,
+		ErrorHTTPStatus, ErrorProtocol, ErrorCircuitOpen, ErrorRejected, ErrorCancelled, ErrorDependencyFailed,
+	}
+}
+
 // FutureError says why a future failed, or an attempt did.
 type FutureError struct {
 	Type    ErrorType `json:"type"`

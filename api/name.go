@@ -11,7 +11,11 @@ const (
 )
 
 // ValidEventName reports whether name can name an event: 1 to 200 of the characters A-Z a-z 0-9 _ . : / and -.
-func ValidEventName(name string) bool { return wellFormed(name, EventNameBytesMax, true) }
+func ValidEventName(name string) bool { return wellFormed(name, EventNameBytesMax, "_.:/-") }
+
+// ValidLabelKey reports whether key can be the key of a label: 1 to 64 of the characters A-Z a-z 0-9 _ . / and -. A
+// colon is not among them, so that key:value is clear.
+func ValidLabelKey(key string) bool { return wellFormed(key, LabelKeyBytesMax, "_./-") }
 
 // ValidFutureID reports whether id can be the id of a future: one made by the server, or one that the creator of
 // a promise chose.
@@ -25,7 +29,7 @@ func ValidFutureID(id string) bool {
 // ValidPromiseID reports whether a caller may choose id for a promise: 1 to 128 of the characters A-Z a-z 0-9 _ .
 // : and -, and not starting with "fut_", which is the server's own prefix.
 func ValidPromiseID(id string) bool {
-	return !strings.HasPrefix(id, futurePrefix) && wellFormed(id, PromiseIDBytesMax, false)
+	return !strings.HasPrefix(id, futurePrefix) && wellFormed(id, PromiseIDBytesMax, "_.:-")
 }
 
 // validULID takes only the canonical upper-case form: two spellings of one id would be two futures.
@@ -44,16 +48,15 @@ func validULID(s string) bool {
 	return true
 }
 
-func wellFormed(s string, bytesMax int, slash bool) bool {
+// wellFormed reports whether s has 1 to bytesMax octets, each a letter, a digit or one of marks.
+func wellFormed(s string, bytesMax int, marks string) bool {
 	if s == "" || len(s) > bytesMax {
 		return false
 	}
 	for i := range len(s) {
-		switch c := s[i]; {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
-		case c == '_', c == '.', c == ':', c == '-':
-		case c == '/' && slash:
-		default:
+		c := s[i]
+		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+		if !letter && (c < '0' || c > '9') && strings.IndexByte(marks, c) < 0 {
 			return false
 		}
 	}
