@@ -8,9 +8,9 @@ import (
 
 var zeroTimer loop.WheelHandle
 
-// startQueued starts as many queued fetches as there are free workers.
+// startQueued starts as many queued fetches as there are free workers; none while the server drains.
 func (s *State) startQueued() {
-	for s.running < s.limits.WorkersMax {
+	for s.running < s.limits.WorkersMax && !s.draining {
 		f := s.queue.pop()
 		if f == nil {
 			return

@@ -133,8 +133,8 @@ func (k *Kernel) endTurn(t loop.Turn) {
 	if due {
 		k.alarmAt = 0
 	}
-	if len(k.sure)+len(k.asked) > 0 || due {
-		k.sequence()
+	if len(k.sure)+len(k.asked) > 0 || due || k.sweeping {
+		k.sequence() // a turn without commands still lets time pass
 	}
 	k.commit()
 	k.setAlarm()

@@ -104,12 +104,21 @@ func (s *State) park(p *parkedWait, r WaitRequest, known map[string]*record.Futu
 	return inOrder
 }
 
-// roomForEvents reports whether the names in e fit beside those that are known.
+// roomForEvents reports whether the names in e that are new fit beside those that are known.
 func (s *State) roomForEvents(e *api.Expr) bool {
-	if s.events.Len()+api.LeavesMax <= s.limits.EventsMax {
-		return true
+	room := s.limits.EventsMax - s.events.Len()
+	return room >= api.LeavesMax || s.newNames(e) <= room
+}
+
+func (s *State) newNames(e *api.Expr) int {
+	if e.Op == api.OpEvent && !s.events.Known(e.Ref) {
+		return 1
 	}
-	return s.events.Len()+e.Leaves() <= s.limits.EventsMax
+	n := 0
+	for i := range e.Of {
+		n += s.newNames(&e.Of[i])
+	}
+	return n
 }
 
 // decided is told by the wait that it is over. A wait that is over before it slept is answered by park.

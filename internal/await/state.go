@@ -75,9 +75,10 @@ func (s *State) advance(at record.Time) {
 			t.due(s)
 		})
 		if !fired {
-			return
+			break
 		}
 	}
+	s.startQueued()
 }
 
 // nextDue is no later than the next thing due; false when nothing is.
