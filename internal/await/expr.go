@@ -123,6 +123,10 @@ func (l *leaf) look(known map[string]*record.Future) {
 		if fact.State.Settled() {
 			l.decideByFuture(fact)
 		}
+	case api.OpSleep:
+		if l.expr.Sleep <= 0 {
+			l.decide(Satisfied, s.at, nil)
+		}
 	case api.OpUntil:
 		if t := record.TimeOf(l.expr.Until); t <= s.at {
 			l.decide(Satisfied, t, nil)

@@ -2,6 +2,7 @@ package await
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/awaitd/awaitd/api"
@@ -17,6 +18,8 @@ type Inspection struct {
 	Now         record.Time
 	Uptime      time.Duration // since the kernel was made
 	Loop        loop.Stats
+	Slow        []SlowCallback // the last few, oldest first
+	SlowCount   int
 	LagLast     time.Duration
 	LagMax      time.Duration
 	Outstanding int // proposals not answered yet
@@ -60,6 +63,7 @@ func (k *Kernel) Inspect(ctx context.Context) (*Inspection, error) {
 func (k *Kernel) inspect(s *State) *Inspection {
 	in := &Inspection{
 		Now: s.at, Uptime: k.Now(), Loop: k.Stats(),
+		Slow: slices.Clone(k.slow), SlowCount: int(k.gauges.slow.Load()),
 		LagLast: time.Duration(k.gauges.lastLag.Load()), LagMax: time.Duration(k.gauges.maxLag.Load()),
 		Outstanding: int(k.outstanding.Load()),
 		Pending:     s.pending, Running: s.running, Queued: s.queue.size,

@@ -77,6 +77,7 @@ type Kernel struct {
 	sweeping    bool             // something has expired: the next commit is worth making even if it changes nothing
 	alarm       loop.TimerHandle // wakes the loop for what is next due
 	alarmAt     record.Time      // 0: not set
+	slow        []SlowCallback   // the last few
 	failure     error            // of a commit; the kernel ends with it
 }
 
@@ -104,7 +105,9 @@ func New(o Options) (*Kernel, error) {
 	}
 	k.state = newState(o.Limits, k.epoch, k.tally)
 	k.state.exists = k.existsInStore
-	k.Loop = loop.New(loop.Options{Clock: o.Clock, Debug: o.Debug, AfterTurn: k.endTurn, TimeTurns: true})
+	k.Loop = loop.New(loop.Options{
+		Clock: o.Clock, Debug: o.Debug, AfterTurn: k.endTurn, TimeTurns: true, OnSlow: k.noteSlow,
+	})
 	k.state.at = k.now()
 	k.gauges.publish(k)
 	return k, nil
@@ -125,7 +128,6 @@ func (k *Kernel) now() record.Time { return k.epoch + record.Time(k.Now()/time.M
 
 // endTurn is the loop's AfterTurn: what the callbacks of this turn proposed becomes one turn of the service.
 func (k *Kernel) endTurn(t loop.Turn) {
-	k.tally.turnSeconds.Observe(t.Took.Seconds())
 	if k.failure != nil {
 		return
 	}
@@ -139,6 +141,34 @@ func (k *Kernel) endTurn(t loop.Turn) {
 	k.commit()
 	k.setAlarm()
 	k.gauges.publish(k)
+	took := k.clock.Now() - t.Began
+	k.tally.turnSeconds.Observe(took.Seconds())
+	if took >= slowTurn && t.Took < slowTurn { // else a callback of the loop is to blame, and has been noted
+		k.noteSlow("await.turn", took)
+	}
+}
+
+// slowTurn is how long a turn may take before it is noted like a slow callback.
+const slowTurn = 100 * time.Millisecond
+
+// slowKept is how many slow callbacks are remembered for Inspect.
+const slowKept = 16
+
+// SlowCallback is something that held the loop for too long.
+type SlowCallback struct {
+	Name string
+	Took time.Duration
+	At   record.Time
+}
+
+// noteSlow remembers and reports what held the loop for too long.
+func (k *Kernel) noteSlow(name string, took time.Duration) {
+	k.gauges.slow.Add(1)
+	k.slow = append(k.slow, SlowCallback{name, took, k.now()})
+	if len(k.slow) > slowKept {
+		k.slow = k.slow[1:]
+	}
+	k.log.Warn("a callback held the loop", "name", name, "took", took)
 }
 
 // sequence gathers the commands proposed in this turn and gives them their place in the order. What only looks at

@@ -13,7 +13,7 @@ import (
 type gauges struct {
 	waiters, events atomic.Int64
 	running, queued atomic.Int64
-	pending         atomic.Int64
+	pending, slow   atomic.Int64
 	lastLag, maxLag atomic.Int64 // ns
 	lastCommit      atomic.Int64 // ns
 	draining        atomic.Bool
@@ -149,7 +149,7 @@ func (k *Kernel) numbers() []number {
 		of("awaitd_loop_callbacks_total", "Callbacks run by the loop.", counter,
 			func() float64 { return float64(k.Stats().Callbacks) }),
 		of("awaitd_loop_slow_callbacks_total", "Callbacks that held the loop for too long.", counter,
-			func() float64 { return float64(k.Stats().SlowCallbacks) }),
+			func() float64 { return float64(g.slow.Load()) }),
 		of("awaitd_loop_ready", "Callbacks ready for the next turn.", gauge,
 			func() float64 { return float64(k.Stats().Ready) }),
 		of("awaitd_loop_timers", "Timers of the loop.", gauge,

@@ -198,7 +198,7 @@ func (k *Kernel) Wait(ctx context.Context, r WaitRequest) (*WaitAnswer, error) {
 
 // Woken is told when the answer to a wait that slept has been written. Any goroutine.
 func (k *Kernel) Woken(a *WaitAnswer) {
-	if a.DecidedAt != 0 {
+	if a.Slept {
 		k.tally.wakeSeconds.Observe((k.clock.Now() - a.DecidedAt).Seconds())
 	}
 }
