@@ -3,7 +3,6 @@ package tidy
 import (
 	"fmt"
 	"go/ast"
-	"go/token"
 	"path"
 	"slices"
 )
@@ -12,7 +11,7 @@ import (
 func strayGoroutines(t *Tree) []Offence {
 	var found []Offence
 	for _, f := range t.goFiles() {
-		if f.Test || f.may(Spawn) {
+		if f.forTests() || f.may(Spawn) {
 			continue
 		}
 		ast.Inspect(f.Go, func(n ast.Node) bool {
@@ -38,7 +37,7 @@ func strayDials(t *Tree) []Offence {
 func strayCalls(t *Tree, needs May, calls map[string][]string, what string) []Offence {
 	var found []Offence
 	for _, f := range t.goFiles() {
-		if f.Test || f.may(needs) {
+		if f.forTests() || f.may(needs) {
 			continue
 		}
 		for _, u := range f.uses() {
@@ -58,7 +57,7 @@ func strayLocks(t *Tree) []Offence {
 	held := map[string][]Offence{}
 	for _, f := range t.goFiles() {
 		_, counted := locks[f.Dir()]
-		if f.Test || !counted {
+		if f.forTests() || !counted {
 			continue
 		}
 		for _, u := range f.uses() {
@@ -88,62 +87,4 @@ func bannedMiddleware(t *Tree) []Offence {
 		}
 	}
 	return found
-}
-
-// strayTestSleeps finds time.Sleep in tests outside the function given to synctest.Test, where time is real.
-func strayTestSleeps(t *Tree) []Offence {
-	var found []Offence
-	for _, f := range t.goFiles() {
-		if !f.Test {
-			continue
-		}
-		bubbles := f.bubbles()
-		for _, u := range f.uses() {
-			inside := func(b span) bool { return b.from <= u.Pos && u.Pos < b.to }
-			if u.Pkg == "time" && u.Name == "Sleep" && !slices.ContainsFunc(bubbles, inside) {
-				found = append(found, Offence{f.Path, f.Line(u.Pos), "time.Sleep in real time; use a synctest bubble"})
-			}
-		}
-	}
-	return found
-}
-
-// A span is a stretch of a file.
-type span struct{ from, to token.Pos }
-
-// bubbles lists the function literals given to synctest.Test, and the functions that take the name of one as
-// the call's argument.
-func (f *File) bubbles() []span {
-	var found []span
-	named := map[string]bool{}
-	ast.Inspect(f.Go, func(n ast.Node) bool {
-		call, ok := n.(*ast.CallExpr)
-		if !ok || !f.isSynctest(call.Fun) {
-			return true
-		}
-		for _, arg := range call.Args {
-			switch arg := arg.(type) {
-			case *ast.FuncLit:
-				found = append(found, span{arg.Pos(), arg.End()})
-			case *ast.Ident:
-				named[arg.Name] = true
-			}
-		}
-		return true
-	})
-	for _, decl := range f.Go.Decls {
-		if fn, ok := decl.(*ast.FuncDecl); ok && named[fn.Name.Name] {
-			found = append(found, span{fn.Pos(), fn.End()})
-		}
-	}
-	return found
-}
-
-func (f *File) isSynctest(fun ast.Expr) bool {
-	sel, ok := fun.(*ast.SelectorExpr)
-	if !ok {
-		return false
-	}
-	x, ok := sel.X.(*ast.Ident)
-	return ok && f.imports[x.Name] == "testing/synctest" && sel.Sel.Name == "Test"
 }

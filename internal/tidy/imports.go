@@ -23,6 +23,9 @@ func (f *File) may(what May) bool {
 	return room != nil && room.May&what != 0 || exceptions[f.Path]&what != 0
 }
 
+// forTests tells whether a file is a test, or lies in a room that only tests import.
+func (f *File) forTests() bool { return f.Test || f.may(InTest) }
+
 // badImports holds every import of ours, tests included, against the table of rooms.
 func badImports(t *Tree) []Offence {
 	var found []Offence

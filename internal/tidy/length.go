@@ -7,7 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// overlong measures what a human wrote: functions and files in lines, lines in columns. A test's story may be longer.
+// overlong measures what a human wrote: functions and files in lines, lines in characters. A test's story may be
+// longer.
 func overlong(t *Tree) []Offence {
 	var found []Offence
 	for _, f := range t.goFiles() {
@@ -15,7 +16,7 @@ func overlong(t *Tree) []Offence {
 			continue
 		}
 		functionMax, fileMax := functionLinesMax, fileLinesMax
-		if f.Test {
+		if f.forTests() {
 			functionMax, fileMax = testFunctionLinesMax, testFileLinesMax
 		}
 		if n := strings.Count(f.Text, "\n"); n > fileMax {
@@ -50,9 +51,9 @@ func wideLines(f *File) []Offence {
 	for line := range strings.Lines(f.Text) {
 		n++
 		line = strings.TrimRight(line, "\n")
-		columns := utf8.RuneCountInString(line) + strings.Count(line, "\t")*(tabColumns-1)
-		if columns > lineColumnsMax && !isAddress(line) {
-			says := fmt.Sprintf("%d columns; a line has at most %d", columns, lineColumnsMax)
+		characters := utf8.RuneCountInString(line)
+		if characters > lineCharactersMax && !isAddress(line) {
+			says := fmt.Sprintf("%d characters; a line has at most %d", characters, lineCharactersMax)
 			found = append(found, Offence{f.Path, n, says})
 		}
 	}
