@@ -24,16 +24,25 @@ func (s *Spec) at(names ...string) node {
 	return n
 }
 
-// get is the member name of an object. A $ref is followed only where it stands alone: in a schema with other
+// get is the member name of an object or the item with that number of a list. A $ref is followed only where it stands alone: in a schema with other
 // keywords beside it, it is a keyword like them.
 func (n node) get(name string) node {
 	token := strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
 	n.pointer += "/" + url.PathEscape(token)
-	n.value = n.object()[name]
+	n.value = n.member(name)
 	if ref, ok := n.object()["$ref"].(string); ok && len(n.object()) == 1 {
 		return n.spec.resolve(ref)
 	}
 	return n
+}
+
+// member is the value of the member name of an object, or of the item with that number of a list.
+func (n node) member(name string) any {
+	list, isList := n.value.([]any)
+	if i, err := strconv.Atoi(name); isList && err == nil && 0 <= i && i < len(list) {
+		return list[i]
+	}
+	return n.object()[name]
 }
 
 func (n node) object() map[string]any {
