@@ -33,6 +33,11 @@ var catalogue = []ProblemPage{
 			"the reason of a refusal is in the server's log and never in an answer.",
 	},
 	{
+		CodeCrossOrigin, "A web page of another site may not call this server", 403,
+		"The request comes from a browser, on behalf of a page of another origin, or names a host that is not this " +
+			"server's, as after DNS rebinding. Nothing was done. Call the server from a program, or under its own name.",
+	},
+	{
 		CodeNotFound, "There is nothing here", 404,
 		"No resource has this path. The paths are listed in /openapi.yaml. A slash in the name of an event is sent as %2F.",
 	},

@@ -17,12 +17,13 @@ type Event struct {
 	Links      EventLinks `json:"links"`
 }
 
-// Payload is what a set carried: exactly one of JSON, Text and Base64.
+// Payload is what a set carried: exactly one of JSON, Text, Base64 and Truncated.
 type Payload struct {
 	ContentType string         `json:"content_type"`
 	JSON        jsontext.Value `json:"json,omitzero"`
 	Text        *string        `json:"text,omitzero"`
 	Base64      []byte         `json:"base64,omitzero"`
+	Truncated   bool           `json:"truncated,omitzero"` // no room left in this answer: read links.self
 }
 
 // EventLinks are paths on this server, ready to be used as they are.

@@ -35,7 +35,7 @@ type Retry struct {
 	MaxAttempts   *int      `json:"max_attempts,omitzero"` // in all, the first included: 4
 	MinBackoff    *Duration `json:"min_backoff,omitzero"`  // 500ms
 	MaxBackoff    *Duration `json:"max_backoff,omitzero"`  // 30s
-	OnStatus      []string  `json:"on_status,omitzero"`    // ["429","502","503","504"]
+	OnStatus      []string  `json:"on_status,omitzero"`    // ["429","5xx"]
 	NonIdempotent bool      `json:"non_idempotent,omitzero"`
 }
 

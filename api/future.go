@@ -85,7 +85,7 @@ type RequestView struct {
 const Redacted = "[redacted]"
 
 // Result is what a future brought home. A fetch has Status, Headers, Bytes and exactly one of JSON, Text, Base64
-// and Truncated; a promise has JSON; a timer has JSON null; a wait has WaitAnswer.
+// and Truncated; a promise has JSON or Truncated; a timer has JSON null; a wait has WaitAnswer.
 type Result struct {
 	Status    *int               `json:"status,omitzero"`
 	Headers   map[string]Strings `json:"headers,omitzero"`

@@ -10,6 +10,7 @@ const (
 	CodeIdempotencyKeyInvalid Code = "idempotency-key-invalid"
 	CodeUnauthorized          Code = "unauthorized"
 	CodeEgressDenied          Code = "egress-denied"
+	CodeCrossOrigin           Code = "cross-origin"
 	CodeNotFound              Code = "not-found"
 	CodeUnknownFuture         Code = "unknown-future"
 	CodeMethodNotAllowed      Code = "method-not-allowed"

@@ -16,7 +16,8 @@ import (
 
 // CheckResponse reports how an answer differs from the contract: a status that the operation does not document, a
 // required header that is missing, a media type or a body that does not match. Path is as it stood in the request line
-// (a query is ignored). On a path or method that the contract does not have it demands 404 not-found or 405.
+// (a query is ignored). On a path or method that the contract does not have it demands 404 not-found or 405. 403
+// cross-origin is documented for all paths at once.
 func (s *Spec) CheckResponse(method, path string, status int, h http.Header, body []byte) error {
 	what := fmt.Sprintf("%s %s → %d", method, path, status)
 	target, err := escaped(path)
@@ -24,11 +25,16 @@ func (s *Spec) CheckResponse(method, path string, status int, h http.Header, bod
 		return err
 	}
 	p := s.find(target)
-	if p == nil {
-		return wrap(what, s.elsewhere("NotFound", 404, method, status, h, body))
+	var op *operation
+	if p != nil {
+		op = p.operation(method)
 	}
-	op := p.operation(method)
-	if op == nil {
+	switch {
+	case status == http.StatusForbidden && (op == nil || op.responses[status] == nil):
+		return wrap(what, s.elsewhere("CrossOrigin", status, method, status, h, body))
+	case p == nil:
+		return wrap(what, s.elsewhere("NotFound", 404, method, status, h, body))
+	case op == nil:
 		return wrap(what, errors.Join(s.elsewhere("MethodNotAllowed", 405, method, status, h, body), p.allows(h)))
 	}
 	r := op.responses[status]
