@@ -37,11 +37,6 @@ type Refusal struct{ Reason string }
 // Error is the one text of all refusals.
 func (*Refusal) Error() string { return "The target is not allowed." }
 
-// Resolver looks names up; *net.Resolver is one. host ends in a dot: no search domain applies.
-type Resolver interface {
-	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
-}
-
 // GuardOptions are the settings of a Guard.
 type GuardOptions struct {
 	// AllowTargets opens what is refused otherwise. Each entry is one of
@@ -58,7 +53,7 @@ type GuardOptions struct {
 	// DeniedTargets are our own listeners and those of the store. They are refused unless an entry of
 	// AllowTargets names them with their port. The unspecified address stands for all of this machine.
 	DeniedTargets []netip.AddrPort
-	// Resolver is nil for Go's own, which reads no spelling of an address that net/netip does not.
+	// Resolver is nil for Go's own with the system's settings.
 	Resolver Resolver
 }
 
@@ -74,7 +69,7 @@ type Guard struct {
 func NewGuard(o GuardOptions) (*Guard, error) {
 	g := &Guard{denied: o.DeniedTargets, resolver: o.Resolver}
 	if g.resolver == nil {
-		g.resolver = &net.Resolver{PreferGo: true}
+		g.resolver = newSystem()
 	}
 	var faults []error
 	for _, s := range o.AllowTargets {

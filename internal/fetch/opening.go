@@ -38,7 +38,11 @@ func parseOpening(s string) (opening, error) {
 		}
 		return opening{network: network, port: pair.Port()}, err
 	}
-	if addr, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(s, "["), "]")); err == nil {
+	bare := s
+	if strings.HasPrefix(s, "[") && strings.HasSuffix(s, "]") {
+		bare = s[1 : len(s)-1]
+	}
+	if addr, err := netip.ParseAddr(bare); err == nil {
 		network, err := networkOf(addr)
 		return opening{network: network}, err
 	}
