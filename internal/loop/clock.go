@@ -35,9 +35,7 @@ func (p *Pause) Sleep() {
 func (p *Pause) Wake() { p.bed.wake() }
 
 // NewClock is the machine's monotonic clock; its origin is the moment of the call. One clock serves one loop.
-func NewClock() Clock {
-	return &machineClock{origin: time.Now()}
-}
+func NewClock() Clock { return &machineClock{origin: time.Now()} }
 
 // machineClock sleeps in a plain receive, which a runtime timer ends: a select with two ways costs more. The timer is
 // left running when something else ended the sleep, so a busy loop with timers does not set it again in each turn.
@@ -64,17 +62,23 @@ func (c *machineClock) Pass(p *Pause) {
 // arm sets the timer. The flag falls before the sleeper is woken: a loop that lies down after the timer went off
 // sees it fallen, one that lay down before is woken.
 func (c *machineClock) arm(p *Pause, wait time.Duration) {
+	if c.timer == nil {
+		bed := p.bed
+		c.timer = stoppedTimer(func() {
+			c.armed.Store(false)
+			bed.wake()
+		})
+	}
 	c.at = p.Until
 	c.armed.Store(true)
-	if c.timer != nil {
-		c.timer.Reset(wait)
-		return
-	}
-	bed := p.bed
-	c.timer = time.AfterFunc(wait, func() {
-		c.armed.Store(false)
-		bed.wake()
-	})
+	c.timer.Reset(wait)
+}
+
+// stoppedTimer calls fn on a goroutine of the runtime's whenever it goes off; it does not run yet.
+func stoppedTimer(fn func()) *time.Timer {
+	t := time.AfterFunc(time.Hour, fn)
+	t.Stop()
+	return t
 }
 
 // NewVirtualClock is a clock that starts at zero and stands still while anything can run. When nothing is ready and no

@@ -86,8 +86,16 @@ type Loop struct {
 	nowKnown bool // now was read in this turn
 	pause    Pause
 
+	current     *taskCore // nil while a callback runs
+	tasks       taskList
+	taskIDs     uint64
+	taskFactory TaskFactory
+	idle        []*coroutine // the last one is the warmest
+	executor    executor
+
 	strict    atomic.Uint32 // strictDebug, strictClosed: loop-only methods must be looked at closely
 	owner     atomic.Uint64 // in debug mode the goroutine that may use the loop; 0 while it does not run
+	home      uint64        // in debug mode the goroutine that runs the loop; 0 means not known yet
 	beats     atomic.Uint32
 	heart     *heart // nil unless the loop is on the machine's clock
 	running   atomic.Bool
@@ -152,9 +160,7 @@ func (l *Loop) RunForever() error {
 
 func (l *Loop) enter() {
 	l.nowKnown = false
-	if l.debug() {
-		l.owner.Store(goroutineID())
-	}
+	l.adoptBack()
 	if l.heart != nil {
 		l.heart.start()
 	}
@@ -174,6 +180,7 @@ func (l *Loop) leave() {
 		l.heart.stop()
 	}
 	l.owner.Store(0)
+	l.home = 0
 	l.stopping = false
 	l.nowKnown = false
 	l.running.Store(false)
@@ -188,9 +195,11 @@ func (l *Loop) Stop() {
 // Running reports whether a goroutine runs the loop. Any goroutine.
 func (l *Loop) Running() bool { return l.running.Load() }
 
-// Close ends the loop for good: what is scheduled never runs, ErrClosed is all that other goroutines hear.
-// It returns ErrRunning while the loop runs, and nil if it was closed before. Use it on the goroutine that ran the
-// loop, or after that one has ended.
+// Close ends the loop for good: what is scheduled never runs, ErrClosed is all that other goroutines hear, and the
+// contexts of functions in the executor end. Tasks that are not done are ended here and now: their Await returns an
+// error that is both ErrCancelled and ErrClosed, and those that had not begun never do. Close returns ErrRunning
+// while the loop runs, and nil if it was closed before. Use it on the goroutine that ran the loop, or after that one
+// has ended.
 func (l *Loop) Close() error {
 	if !l.running.CompareAndSwap(false, true) {
 		return ErrRunning
@@ -200,13 +209,20 @@ func (l *Loop) Close() error {
 		return nil
 	}
 	l.inbox.close()
+	defer l.bury()
+	l.closeCoroutines()
+	return nil
+}
+
+// bury is the end of Close, also when a task ended its goroutine.
+func (l *Loop) bury() {
 	l.strict.Or(strictClosed)
+	l.executor.close()
 	l.ready, l.batch, l.spare, l.due = nil, nil, nil, nil
 	l.cursor = 0
 	l.wheel.init(timerTick, 0)
 	l.publish()
 	close(l.done)
-	return nil
 }
 
 // Done is closed when the loop is. Any goroutine.

@@ -25,8 +25,7 @@ type heart struct {
 
 func newHeart(l *Loop) *heart {
 	h := &heart{loop: l}
-	h.timer = time.AfterFunc(time.Hour, h.beat)
-	h.timer.Stop()
+	h.timer = stoppedTimer(h.beat)
 	h.resting.Store(true)
 	return h
 }

@@ -47,6 +47,8 @@ func (l *Loop) publish() {
 	}
 	publishCount(&s.ready, &last.Ready, len(l.ready)-l.readyGone)
 	publishCount(&s.timers, &last.Timers, l.wheel.live)
+	publishCount(&s.tasks, &last.Tasks, l.tasks.n)
+	publishCount(&s.executing, &last.Executing, l.executor.working+l.executor.queue.len())
 }
 
 func publishCount(shown *atomic.Int64, last *int, count int) {

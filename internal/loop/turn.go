@@ -52,6 +52,7 @@ func (l *Loop) rest() {
 	}
 	p := &l.pause
 	p.Until, p.Timed = l.wheel.Next()
+	p.Working = l.executor.working > 0
 	p.slept = false
 	l.clock.Pass(p)
 	if !p.slept {
