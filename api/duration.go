@@ -2,6 +2,7 @@ package api
 
 import (
 	"math"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -53,19 +54,22 @@ func (d Duration) MarshalJSONTo(enc *jsontext.Encoder) error {
 const wantDuration = `Give a duration, such as "250ms", "30s" or "2h", or a number of seconds`
 
 func durationOf(text string) (Duration, error) {
-	d, err := time.ParseDuration(text)
-	if err != nil || strings.ContainsAny(text, "+-") {
-		if len(text) > 0 && text[0] == '-' {
-			return 0, fault("A duration cannot be negative.")
-		}
-		// An overflow has the form of a duration; the standard library tells it from nonsense only in words.
-		if err != nil && strings.Trim(text, "0123456789.hmsnuµμ") == "" && isDigit(text) {
-			return 0, fault("Give a duration of at most ten years, in units of h, m, s, ms, us or ns.")
-		}
+	if strings.HasPrefix(text, "-") {
+		return 0, fault("A duration cannot be negative.")
+	}
+	if !goDuration.MatchString(text) {
 		return 0, fault(wantDuration + ".")
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil { // the form is right, so it is too much
+		return 0, fault("Give a duration of at most ten years.")
 	}
 	return bounded(d)
 }
+
+// goDuration is what time.ParseDuration reads, without a sign. The standard library tells an overflow from nonsense
+// only in words.
+var goDuration = regexp.MustCompile(`^(0|(([0-9]+(\.[0-9]*)?|\.[0-9]+)(h|m|s|ms|us|µs|μs|ns))+)$`)
 
 func secondsOf(text string) (Duration, error) {
 	seconds, err := strconv.ParseFloat(text, 64)
@@ -93,5 +97,3 @@ func bounded(d time.Duration) (Duration, error) {
 func isNumber(text string) bool {
 	return text != "" && strings.Trim(text, "0123456789.eE+-") == ""
 }
-
-func isDigit(text string) bool { return text != "" && '0' <= text[0] && text[0] <= '9' }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"regexp"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -29,8 +30,8 @@ func (t Time) String() string { return t.UTC().Format(timeLayout) }
 
 // ParseTime reads an RFC 3339 time. An error is a FieldError.
 func ParseTime(text string) (Time, error) {
-	var t time.Time
-	if err := t.UnmarshalText([]byte(text)); err != nil {
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil || !rfc3339.MatchString(text) {
 		return Time{}, fault(wantTime + ".")
 	}
 	t = t.UTC()
@@ -39,6 +40,9 @@ func ParseTime(text string) (Time, error) {
 	}
 	return TimeOf(t), nil
 }
+
+// rfc3339 refuses what time.Parse lets pass: one digit for an hour, a comma, a zone of 24 hours.
+var rfc3339 = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
 
 const wantTime = `Give an RFC 3339 time, such as "2026-11-22T18:00:00Z"`
 
