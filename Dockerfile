@@ -12,22 +12,19 @@ COPY . .
 ARG VERSION=dev
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/cache \
     go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=${VERSION}" -o /out/awaitd ./cmd/server
-RUN mkdir -p /out/data
 
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /out/awaitd /awaitd
-COPY --from=build --chown=65532:65532 /out/data /data
 COPY LICENSE NOTICE /
 
 # Inside a container loopback reaches nobody, so the server listens on every address; it does so only with keys.
-# Without the file it ends with a message that says so.
+# Without the file it ends with a message that says so. State is in memory: there is no volume to mount yet.
 ENV AWAITD_ADDR=0.0.0.0:8080 \
-    AWAITD_DATA_DIR=/data \
     AWAITD_API_KEYS_FILE=/run/secrets/awaitd-keys
 USER 65532:65532
-VOLUME /data
 EXPOSE 8080
 STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=5s CMD ["/awaitd", "healthcheck"]
 ENTRYPOINT ["/awaitd"]
 CMD ["serve"]

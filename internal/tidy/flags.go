@@ -35,16 +35,13 @@ func missingFlags(t *Tree) []Offence {
 		return nil
 	}
 	known := settings(t)
-	if len(known.Flags) == 2 { // only kong's own
+	if len(known.Flags) == 1 { // only kong's own
 		return []Offence{{"cmd/server", 0, "declares no flags that this rule can see"}}
 	}
 	var found []Offence
 	for _, f := range documents(t) {
 		for _, p := range pieces(f) {
-			if !namesOurFlags(p) {
-				continue
-			}
-			for _, m := range flagWord.FindAllStringSubmatch(p.text, -1) {
+			for _, m := range flagWord.FindAllStringSubmatch(ourArguments(p), -1) {
 				if !known.Flags[m[1]] {
 					found = append(found, Offence{f.Path, p.line, "awaitd has no flag --" + m[1]})
 				}
@@ -54,15 +51,18 @@ func missingFlags(t *Tree) []Offence {
 	return append(found, missingVariables(t, known)...)
 }
 
-func namesOurFlags(p piece) bool {
-	switch p.kind {
-	case codeSpan:
-		return strings.HasPrefix(p.text, "--") || ourCommand.MatchString(p.text)
-	case fencedLine:
-		return ourCommand.MatchString(p.text)
-	case link, heading:
+// ourArguments is the part of a piece in which flags are ours: a span of nothing but flags, or what follows our command.
+func ourArguments(p piece) string {
+	if p.kind != codeSpan && p.kind != fencedLine {
+		return ""
 	}
-	return false
+	if p.kind == codeSpan && strings.HasPrefix(p.text, "--") {
+		return p.text
+	}
+	if at := ourCommand.FindStringIndex(p.text); at != nil {
+		return " " + p.text[at[1]:]
+	}
+	return ""
 }
 
 // missingVariables reads more than documents: a misspelt variable in a deployment is silently no setting at all.
@@ -88,7 +88,7 @@ func missingVariables(t *Tree, known Settings) []Offence {
 
 // settings reads the struct tags of settingRooms as kong does.
 func settings(t *Tree) Settings {
-	known := Settings{Flags: map[string]bool{"help": true, "version": true}, Variables: map[string]bool{}}
+	known := Settings{Flags: map[string]bool{"help": true}, Variables: map[string]bool{}}
 	for _, name := range ownVariables {
 		known.Variables[name] = true
 	}

@@ -32,7 +32,7 @@ var rooms = []Room{
 	{"bench/...", 8, anyone, Spawn | Clock | Dial},
 	{"examples/...", 8, []string{"client", "api"}, Spawn | Clock | Dial},
 
-	{"cmd/server", 7, anyone, Spawn | Clock},
+	{"cmd/server", 7, anyone, Spawn | Clock | Dial}, // dials for its healthcheck verb
 	{"cmd/await", 7, []string{"client", "api"}, Spawn | Clock | Dial},
 
 	{"internal/app", 6, anyone, Spawn | Clock},
