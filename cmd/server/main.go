@@ -1,0 +1,119 @@
+// Command awaitd is the server: asyncio's vocabulary as an HTTP service.
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/awaitd/awaitd/internal/app"
+	"github.com/awaitd/awaitd/internal/server"
+)
+
+// version is set by the build: -ldflags "-X main.version=v1.2.3".
+var version = ""
+
+// commands is the command line.
+type commands struct {
+	Serve       serve       `cmd:"" default:"withargs" help:"Run the server (this is what happens without a verb)."`
+	Key         key         `cmd:"" help:"Make keys for --api-keys-file."`
+	Healthcheck healthcheck `cmd:"" help:"Exit 0 if a server answers that it is healthy; for containers."`
+	Version     showVersion `cmd:"" help:"Show the version."`
+}
+
+func main() {
+	var c commands
+	parsed := kong.Parse(&c,
+		kong.Name("awaitd"),
+		kong.Description("Hand slow, flaky HTTP calls to a server, set events, and await one, all, any or k of them with one call."),
+		kong.DefaultEnvars("AWAITD"),
+		kong.UsageOnError(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+	)
+	if err := parsed.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, "awaitd:", err)
+		os.Exit(1)
+	}
+}
+
+type serve struct {
+	app.Options `embed:""`
+}
+
+// Run serves until SIGTERM or SIGINT, and then drains. A second signal ends it at once.
+func (s *serve) Run() error {
+	s.Options.Version = versionOf()
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	a, err := app.New(s.Options, app.NewLog(s.Options, os.Stderr))
+	if err != nil {
+		return err
+	}
+	return a.Run(ctx)
+}
+
+type key struct {
+	New keyNew `cmd:"" help:"Make a key: show it once, and the line for the keys file."`
+}
+
+type keyNew struct {
+	ID string `arg:"" help:"Whose key it is; shows in logs. Letters, digits, '.', '_' and '-'."`
+}
+
+// Run prints a new key and its line.
+func (k *keyNew) Run() error {
+	secret, line, err := server.NewKey(k.ID, rand.Reader)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(os.Stderr, "The key, shown only now:\n\n    %s\n\nThe line for the keys file, on standard output:\n\n", secret)
+	fmt.Println(line)
+	return nil
+}
+
+type healthcheck struct {
+	URL string `arg:"" optional:"" default:"http://127.0.0.1:8080" help:"Where the server answers."`
+}
+
+// Run asks the server.
+func (h *healthcheck) Run() error {
+	client := http.Client{Timeout: 2 * time.Second}
+	resp, err := client.Get(h.URL + "/healthz")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		return errors.New("unhealthy: " + resp.Status)
+	}
+	return nil
+}
+
+type showVersion struct{}
+
+// Run prints the version, and what it was built with.
+func (showVersion) Run() error {
+	fmt.Println("awaitd", versionOf(), runtime.Version(), runtime.GOOS+"/"+runtime.GOARCH)
+	return nil
+}
+
+func versionOf() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
+		return info.Main.Version
+	}
+	return "dev"
+}

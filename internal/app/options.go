@@ -1,0 +1,105 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net"
+	"net/netip"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Options are the settings of a server. Flag, environment variable (AWAITD_…) and field share a name; the tags say
+// meaning and default, and a command line reads them. All faults are reported together by New.
+type Options struct {
+	Addr           string `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Listen here. Port 0 takes a free one. Without --api-keys-file only a loopback address is taken."`
+	APIKeysFile    string `placeholder:"FILE" type:"path" help:"Ask every caller for a key. One id:sha256-of-key a line; 'awaitd key new' makes one."`
+	InsecureListen bool   `help:"Listen on any address without keys. Whoever reaches it may fetch, read and cancel everything: for a closed network only."`
+
+	DataDir string `placeholder:"DIR" type:"path" help:"Keep everything in this directory. Not built yet: leave it out."`
+	Memory  bool   `help:"Keep everything in memory and lose it at the end. The only store so far."`
+
+	AllowTarget []string      `placeholder:"TARGET" help:"Let fetches reach this too: a CIDR, an address, a host name, or one of these with a port. Repeatable. Nothing private is reachable without it."`
+	Workers     int           `default:"256" help:"Attempts under way at once. Further fetches queue, hosts taking turns."`
+	MaxWait     time.Duration `default:"60s" help:"Longest time that a caller is held. Longer wishes are clipped."`
+	MaxBody     Bytes         `default:"16MiB" placeholder:"SIZE" help:"Longest answer of a target that is kept. Longer ones fail with too_large."`
+	MaxPending  int           `default:"1000000" help:"Futures that are not settled. More are refused with 429."`
+	MaxWaiters  int           `default:"100000" help:"Callers held at once. More are refused with 429."`
+	Grace       time.Duration `default:"10s" help:"After SIGTERM, time for running attempts to end."`
+
+	LogLevel  slog.Level `default:"info" placeholder:"LEVEL" help:"Log from this level on: debug, info, warn or error."`
+	LogFormat string     `default:"auto" enum:"auto,text,json" help:"How to log: ${enum}. auto is text for a terminal, else json."`
+	Debug     bool       `help:"Check that only the loop touches what is the loop's, and time every callback. Costs about a microsecond a call."`
+
+	Version string `kong:"-"` // of the program, for User-Agent and the metrics
+}
+
+// Bytes is a size. As text it is a number with an optional unit: B, KiB, MiB, GiB (or k, M, G for the same).
+type Bytes int64
+
+var bytesText = regexp.MustCompile(`^(\d+)\s*(?i:(b|k|kib|m|mib|g|gib)?)$`)
+
+// UnmarshalText reads "16MiB" and the like.
+func (b *Bytes) UnmarshalText(text []byte) error {
+	m := bytesText.FindStringSubmatch(string(text))
+	if m == nil {
+		return fmt.Errorf("%q is no size: write a number and B, KiB, MiB or GiB, such as 16MiB", text)
+	}
+	n, err := strconv.ParseInt(m[1], 10, 64)
+	unit := map[string]int64{"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}[strings.TrimSuffix(strings.ToLower(m[2]), "ib")]
+	if err != nil || n > math.MaxInt64/unit {
+		return fmt.Errorf("%q is too large a size", text)
+	}
+	*b = Bytes(n * unit)
+	return nil
+}
+
+// bodyBytesMost is the largest MaxBody that makes sense while answers pass through memory.
+const bodyBytesMost = 1 << 30
+
+func (o *Options) validate() error {
+	var faults []error
+	need := func(ok bool, format string, args ...any) {
+		if !ok {
+			faults = append(faults, fmt.Errorf(format, args...))
+		}
+	}
+	need(o.DataDir == "", "--data-dir is not built yet: this version keeps everything in memory. Leave it out.")
+	need(o.Workers >= 1 && o.Workers <= 100_000, "--workers is %d, must be from 1 to 100000", o.Workers)
+	need(o.MaxWait > 0 && o.MaxWait <= time.Hour, "--max-wait is %v, must be more than 0 and at most 1h", o.MaxWait)
+	need(o.MaxBody > 0 && o.MaxBody <= bodyBytesMost, "--max-body is %d bytes, must be from 1B to 1GiB", o.MaxBody)
+	need(o.MaxPending >= 1, "--max-pending is %d, must be at least 1", o.MaxPending)
+	need(o.MaxWaiters >= 1, "--max-waiters is %d, must be at least 1", o.MaxWaiters)
+	need(o.Grace >= 0 && o.Grace <= time.Hour, "--grace is %v, must be from 0s to 1h", o.Grace)
+	if err := o.validateAddr(); err != nil {
+		faults = append(faults, err)
+	}
+	return errors.Join(faults...)
+}
+
+// validateAddr refuses to be open to a network without asking who calls.
+func (o *Options) validateAddr() error {
+	host, _, err := net.SplitHostPort(o.Addr)
+	if err != nil {
+		return fmt.Errorf("--addr is %q: write HOST:PORT, such as 127.0.0.1:8080", o.Addr)
+	}
+	if o.APIKeysFile != "" || o.InsecureListen || isLoopback(host) {
+		return nil
+	}
+	return fmt.Errorf("--addr is %s, which others can reach, but there are no keys: whoever reaches it could fetch "+
+		"from inside your network. Give --api-keys-file (see 'awaitd key new'), or listen on 127.0.0.1, or, in a "+
+		"closed network, say --insecure-listen", o.Addr)
+}
+
+// isLoopback reports whether nobody but this machine can reach host.
+func isLoopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.Unmap().IsLoopback()
+}
