@@ -22,32 +22,34 @@ func (p *Policy) NewLoop() *Loop { return p.factory() }
 
 // EventLoop is the current loop. The first call makes it, and so does one that finds it closed.
 func (p *Policy) EventLoop() *Loop {
-	for {
-		l := p.current.Load()
-		if l != nil && !l.Closed() {
-			return l
-		}
-		p.current.CompareAndSwap(l, p.factory())
+	l := p.current.Load()
+	if l != nil && !l.Closed() {
+		return l
 	}
+	if made := p.factory(); p.current.CompareAndSwap(l, made) {
+		return made
+	}
+	return p.current.Load() // somebody else was faster
 }
 
 // SetEventLoop makes l the current loop; nil means that the next EventLoop makes one.
 func (p *Policy) SetEventLoop(l *Loop) { p.current.Store(l) }
 
-var currentPolicy atomic.Pointer[Policy]
-
-func init() { SetPolicy(nil) }
+var (
+	defaultPolicy = NewPolicy(nil)
+	currentPolicy atomic.Pointer[Policy] // nil means the default
+)
 
 // SetPolicy sets the program's policy; nil restores the default.
-func SetPolicy(p *Policy) {
-	if p == nil {
-		p = NewPolicy(nil)
-	}
-	currentPolicy.Store(p)
-}
+func SetPolicy(p *Policy) { currentPolicy.Store(p) }
 
 // GetPolicy is the program's policy.
-func GetPolicy() *Policy { return currentPolicy.Load() }
+func GetPolicy() *Policy {
+	if p := currentPolicy.Load(); p != nil {
+		return p
+	}
+	return defaultPolicy
+}
 
 // NewLoop makes a loop as the program's policy says.
 func NewLoop() *Loop { return GetPolicy().NewLoop() }

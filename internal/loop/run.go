@@ -45,7 +45,11 @@ func Run[T any](options Options, main func(l *Loop) (T, error)) (T, error) {
 	l := New(options)
 	value, err := RunUntilComplete(l, CreateTask(l, func() (T, error) { return main(l) }))
 	_, endErr := RunUntilComplete(l, CreateTask(l, l.endAll))
-	return value, errors.Join(err, endErr, l.Close())
+	closeErr := l.Close()
+	if endErr == nil && closeErr == nil {
+		return value, err
+	}
+	return value, errors.Join(err, endErr, closeErr)
 }
 
 // endAll cancels all tasks but the one that runs it, and returns when they and the executor have ended.

@@ -18,7 +18,7 @@ func (l *Loop) sleep(d time.Duration) error {
 	if d <= 0 || t.mustCancel {
 		return l.yield(t)
 	}
-	t.co.timer = l.scheduleAt(l.after(d), t)
+	t.co.timer = l.scheduleAt(l.after(d), (*sleeping)(t.co))
 	err := t.co.suspend()
 	t.co.timer = TimerHandle{}
 	return err
@@ -35,3 +35,13 @@ func (l *Loop) yield(t *taskCore) error {
 	l.schedule(t)
 	return t.co.suspend()
 }
+
+// sleeping is a coroutine whose task sleeps. As in asyncio the end of the time only schedules the task: a cancellation
+// that comes in the same turn is still thrown.
+type sleeping coroutine
+
+// Run is the end of the time.
+func (s *sleeping) Run() { (*coroutine)(s).Wake() }
+
+// Name is the task's.
+func (s *sleeping) Name() string { return s.task.Name() }
