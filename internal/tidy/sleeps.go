@@ -3,9 +3,7 @@ package tidy
 import (
 	"go/ast"
 	"go/token"
-	"go/types"
 	"slices"
-	"strings"
 )
 
 // strayTestSleeps finds time.Sleep in tests where time is real: outside the functions that run in a synctest bubble.
@@ -35,54 +33,91 @@ func strayTestSleeps(t *Tree) []Offence {
 type span struct{ from, to token.Pos }
 
 // bubbles lists what runs in a bubble: the functions given to synctest.Test, those given to a function of the package
-// that itself calls synctest.Test, or such a function, and those that take a type which only bubbles are handed.
+// that itself calls synctest.Test, or such a function, and those that nothing mentions but such tests and one another.
 func bubbles(files []*File) []span {
+	openers := bubbleOpeners(files)
+	opens := map[*ast.FuncDecl]bool{}
+	var found []span
+	eachFunc(files, func(f *File, fn *ast.FuncDecl) {
+		for _, call := range opened(f, fn, openers) {
+			opens[fn] = true
+			for _, arg := range call.Args {
+				if lit, ok := arg.(*ast.FuncLit); ok {
+					found = append(found, span{lit.Pos(), lit.End()})
+				}
+			}
+		}
+	})
+	inside := map[*ast.FuncDecl]bool{}
+	mentioned := mentions(files)
+	for grown := true; grown; {
+		grown = false
+		eachFunc(files, func(_ *File, fn *ast.FuncDecl) {
+			outside := func(by *ast.FuncDecl) bool { return by == nil || !opens[by] && !inside[by] }
+			by := mentioned[nameOf(fn)]
+			if !inside[fn] && len(by) > 0 && !slices.ContainsFunc(by, outside) {
+				inside[fn], grown = true, true
+				found = append(found, span{fn.Pos(), fn.End()})
+			}
+		})
+	}
+	return found
+}
+
+// bubbleOpeners names the functions that take a function and run it in a bubble.
+func bubbleOpeners(files []*File) map[string]bool {
 	openers := map[string]bool{}
 	for grown := true; grown; {
 		grown = false
 		eachFunc(files, func(f *File, fn *ast.FuncDecl) {
 			if !openers[fn.Name.Name] && takesFunc(fn) && len(opened(f, fn, openers)) > 0 {
-				openers[fn.Name.Name] = true
-				grown = true
+				openers[fn.Name.Name], grown = true, true
 			}
 		})
 	}
-	var found []span
-	named, handed := map[string]bool{}, map[string]bool{}
-	eachFunc(files, func(f *File, fn *ast.FuncDecl) {
-		for _, call := range opened(f, fn, openers) {
-			for _, arg := range call.Args {
-				switch arg := arg.(type) {
-				case *ast.FuncLit:
-					found = append(found, span{arg.Pos(), arg.End()})
-					for _, kind := range parameterTypes(arg.Type.Params) {
-						handed[kind] = !strings.Contains(kind, "testing.")
-					}
-				case *ast.Ident:
-					named[arg.Name] = true
-				}
-			}
-		}
-	})
-	eachFunc(files, func(_ *File, fn *ast.FuncDecl) {
-		takes := append(parameterTypes(fn.Recv), parameterTypes(fn.Type.Params)...)
-		if named[fn.Name.Name] || slices.ContainsFunc(takes, func(kind string) bool { return handed[kind] }) {
-			found = append(found, span{fn.Pos(), fn.End()})
-		}
-	})
-	return found
+	return openers
 }
 
-// parameterTypes writes out the types of a list of parameters; nil is the empty list.
-func parameterTypes(list *ast.FieldList) []string {
-	var kinds []string
-	if list == nil {
-		return nil
+// mentions tells for each function and method which functions write its name; nil stands for what is written outside of
+// all functions. A mention of itself does not count.
+func mentions(files []*File) map[string][]*ast.FuncDecl {
+	by := map[string][]*ast.FuncDecl{}
+	for _, f := range files {
+		for _, decl := range f.Go.Decls {
+			fn, _ := decl.(*ast.FuncDecl)
+			own := ""
+			if fn != nil {
+				own = nameOf(fn)
+			}
+			add := func(name string) {
+				if name != own {
+					by[name] = append(by[name], fn)
+				}
+			}
+			var visit func(ast.Node) bool
+			visit = func(n ast.Node) bool {
+				switch n := n.(type) {
+				case *ast.SelectorExpr:
+					add("." + n.Sel.Name)
+					ast.Inspect(n.X, visit)
+					return false
+				case *ast.Ident:
+					add(n.Name)
+				}
+				return true
+			}
+			ast.Inspect(decl, visit)
+		}
 	}
-	for _, field := range list.List {
-		kinds = append(kinds, types.ExprString(field.Type))
+	return by
+}
+
+// nameOf is how a function is mentioned; that of a method begins with a dot.
+func nameOf(fn *ast.FuncDecl) string {
+	if fn.Recv != nil {
+		return "." + fn.Name.Name
 	}
-	return kinds
+	return fn.Name.Name
 }
 
 func eachFunc(files []*File, do func(*File, *ast.FuncDecl)) {
