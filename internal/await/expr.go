@@ -83,7 +83,7 @@ func (w *wait) build(e *api.Expr, parent int32) {
 // watch evaluates e and keeps at it until it is decided. Futures that are not in memory must be in known: they are
 // settled. If some are in neither, their ids come back and nothing has been done.
 func (s *State) watch(e *api.Expr, known map[string]*record.Future, o owner) (w *wait, missing []string) {
-	w = &wait{state: s, expr: e, owner: o}
+	w = &wait{state: s, expr: e, owner: o, leaves: make([]leaf, 0, e.Leaves())}
 	w.build(e, -1)
 	for i := range w.leaves {
 		if l := &w.leaves[i]; l.expr.Op == api.OpFuture && s.futures[l.expr.Ref] == nil && known[l.expr.Ref] == nil {

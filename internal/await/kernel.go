@@ -174,32 +174,41 @@ func (k *Kernel) noteSlow(name string, took time.Duration) {
 // sequence gathers the commands proposed in this turn and gives them their place in the order. What only looks at
 // the state waits until they are applied, and is answered after them.
 func (k *Kernel) sequence() {
-	proposals := append(k.sure, k.asked...)
-	k.sure, k.asked = nil, nil
 	turn := &record.Turn{At: k.now()}
-	var commands, looks []*proposal
-	for _, p := range proposals {
-		if p.command == nil {
-			looks = append(looks, p)
-			continue
+	commands := make([]*proposal, 0, len(k.sure)+len(k.asked))
+	for _, lane := range [][]*proposal{k.sure, k.asked} {
+		for _, p := range lane {
+			if p.command != nil {
+				commands = append(commands, p)
+				turn.Commands = append(turn.Commands, p.command)
+			}
 		}
-		commands = append(commands, p)
-		turn.Commands = append(turn.Commands, p.command)
 	}
 	k.sequenced = append(k.sequenced, commands)
 	k.seq.Sequence(turn, k.deliver)
-	for _, p := range looks {
-		when := p.look(k.state)
-		k.holdEffects()
-		switch when {
-		case atOnce:
-			p.release(k)
-		case inOrder:
-			k.held = append(k.held, p)
-		case later: // from now on it is bounded as a waiter
-			p.counted = false
-			k.outstanding.Add(-1)
+	for _, lane := range [][]*proposal{k.sure, k.asked} {
+		for _, p := range lane {
+			if p.look != nil {
+				k.answerLook(p)
+			}
 		}
+		clear(lane)
+	}
+	k.sure, k.asked = k.sure[:0], k.asked[:0]
+}
+
+// answerLook lets p look at the state and says when it is answered.
+func (k *Kernel) answerLook(p *proposal) {
+	when := p.look(k.state)
+	k.holdEffects()
+	switch when {
+	case atOnce:
+		p.release(k)
+	case inOrder:
+		k.held = append(k.held, p)
+	case later: // from now on it is bounded as a waiter
+		p.counted = false
+		k.outstanding.Add(-1)
 	}
 }
 

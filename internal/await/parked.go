@@ -31,7 +31,7 @@ type Leaf struct {
 // parkedWait is a wait held for a caller: the proposal that asked for it is answered only when it is decided, its
 // time is up, or the server drains.
 type parkedWait struct {
-	ask        *proposal
+	ask        proposal
 	wait       *wait // nil before it parks
 	cancelRest bool
 	withdrawn  bool // the caller left, perhaps before the wait began
@@ -140,7 +140,7 @@ func (p *parkedWait) due(*State) { p.wake(p.wait.answer()) }
 // wake answers the sleeping caller with this turn.
 func (p *parkedWait) wake(a *WaitAnswer) {
 	p.ask.answer = a
-	p.wait.state.effects = append(p.wait.state.effects, p.ask)
+	p.wait.state.effects = append(p.wait.state.effects, &p.ask)
 	p.end()
 }
 

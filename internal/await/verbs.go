@@ -171,14 +171,14 @@ type WaitRequest struct {
 // Errors: *UnknownFutureError before anything waits, ErrTooManyWaiters, ErrTooManyEvents, ErrBusy, and ctx's when
 // the caller leaves.
 func (k *Kernel) Wait(ctx context.Context, r WaitRequest) (*WaitAnswer, error) {
-	known := map[string]*record.Future{}
+	var known map[string]*record.Future
 	for {
-		p := &parkedWait{ask: &proposal{}, cancelRest: r.CancelRest}
+		p := &parkedWait{cancelRest: r.CancelRest}
 		p.ask.look = func(s *State) when { return s.park(p, r, known) }
-		if err := k.propose(p.ask); err != nil {
+		if err := k.propose(&p.ask); err != nil {
 			return nil, err
 		}
-		answer, err := k.await(ctx, p.ask)
+		answer, err := k.await(ctx, &p.ask)
 		if err != nil {
 			if ctx.Err() != nil {
 				k.mustHappen(&proposal{look: p.withdraw})
@@ -187,6 +187,9 @@ func (k *Kernel) Wait(ctx context.Context, r WaitRequest) (*WaitAnswer, error) {
 		}
 		if a, ok := answer.(*WaitAnswer); ok {
 			return a, nil
+		}
+		if known == nil {
+			known = map[string]*record.Future{}
 		}
 		for _, id := range answer.([]string) {
 			if known[id], err = k.stored(id); err != nil {
