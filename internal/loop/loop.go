@@ -220,6 +220,7 @@ func (l *Loop) bury() {
 	l.executor.close()
 	l.ready, l.batch, l.spare, l.due = nil, nil, nil, nil
 	l.cursor = 0
+	l.wheel = Wheel[Runner]{}
 	l.wheel.init(timerTick, 0)
 	l.publish()
 	close(l.done)

@@ -32,7 +32,7 @@ type taskCore struct {
 	id         uint64
 	cancels    int  // requests to cancel minus Uncancel
 	mustCancel bool // the next step begins with ErrCancelled
-	cancelling bool // Cancel is under way; it could come round in a circle of tasks
+	cancelling bool // Cancel is under way; in a circle of tasks it comes round, and then ends the wait itself
 }
 
 // taskSelf is the Task a taskCore belongs to.
@@ -202,8 +202,8 @@ func (c *taskCore) cancel() bool {
 	c.cancels++
 	co := c.co
 	switch {
-	case c.cancelling || co == nil:
-	case co.awaiting != nil:
+	case co == nil:
+	case co.awaiting != nil && !c.cancelling:
 		c.cancelling = true
 		asked := co.awaiting.requestCancel()
 		c.cancelling = false
