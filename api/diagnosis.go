@@ -31,7 +31,7 @@ func (d *diagnosis) value(t reflect.Type, emptyOK bool) error {
 	case t == rawType:
 		return d.dec.SkipValue()
 	case t == bytesType || reflect.PointerTo(t).Implements(unmarshalerType):
-		return d.whole(t, emptyOK)
+		return d.whole(t, true)
 	case t.Kind() == reflect.Struct:
 		fields := fieldsOf(t)
 		return d.object(func(name string) error {
@@ -108,19 +108,20 @@ func (d *diagnosis) whole(t reflect.Type, emptyOK bool) error {
 	return nil
 }
 
-// wanted is what to give for a t, and the kinds of JSON values that it may be.
+// wanted is what to give for a t, and the kinds of JSON values that it may be. A type that reads itself has refused
+// whatever it does not take.
 func wanted(t reflect.Type) (want, kinds string) {
 	switch kind := t.Kind(); {
+	case reflect.PointerTo(t).Implements(unmarshalerType):
+		return "another value", `"0tfn{[`
 	case t == bytesType:
 		return "bytes in base64", `"`
 	case kind == reflect.String:
 		return "a string", `"`
 	case kind == reflect.Bool:
 		return "true or false", "tf"
-	case kind == reflect.Int || kind == reflect.Int64:
-		return "a whole number", "0"
 	default:
-		return "another value", `"0{[` // a type that reads itself and has refused already, if it does
+		return "a whole number", "0"
 	}
 }
 

@@ -23,7 +23,7 @@ func (d Duration) String() string { return time.Duration(d).String() }
 // ParseDuration reads a duration as a query, a header or a short form writes it: Go's form or a number of seconds.
 // An error is a FieldError.
 func ParseDuration(text string) (Duration, error) {
-	if isNumber(text) {
+	if numberOfSeconds.MatchString(text) {
 		return secondsOf(text)
 	}
 	return durationOf(text)
@@ -72,12 +72,12 @@ func durationOf(text string) (Duration, error) {
 var goDuration = regexp.MustCompile(`^(0|(([0-9]+(\.[0-9]*)?|\.[0-9]+)(h|m|s|ms|us|µs|μs|ns))+)$`)
 
 func secondsOf(text string) (Duration, error) {
+	if strings.HasPrefix(text, "-") {
+		return 0, fault("A duration cannot be negative.")
+	}
 	seconds, err := strconv.ParseFloat(text, 64)
 	if err != nil && !math.IsInf(seconds, 0) {
 		return 0, fault(wantDuration + ".")
-	}
-	if seconds < 0 {
-		return 0, fault("A duration cannot be negative.")
 	}
 	if seconds > DurationMax.Seconds() {
 		return 0, fault("Give a duration of at most ten years.")
@@ -92,8 +92,6 @@ func bounded(d time.Duration) (Duration, error) {
 	return Duration(d), nil
 }
 
-// isNumber reports whether text can only be meant as a number: "NaN", "Inf" and hexadecimal floats, which
-// strconv would accept, are none.
-func isNumber(text string) bool {
-	return text != "" && strings.Trim(text, "0123456789.eE+-") == ""
-}
+// numberOfSeconds is a number as JSON writes it, or with nothing before or after its point: "NaN", "Inf" and
+// hexadecimal floats, which strconv would read, are none.
+var numberOfSeconds = regexp.MustCompile(`^([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$`)

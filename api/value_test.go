@@ -18,7 +18,7 @@ func TestDurationsAreReadFromStringsAndNumbers(t *testing.T) {
 		`"250ms"`: 250 * time.Millisecond, `"30s"`: 30 * time.Second, `"1h30m"`: 90 * time.Minute,
 		`"1.5h"`: 90 * time.Minute, `".5s"`: 500 * time.Millisecond, `"0"`: 0, `"87600h"`: api.DurationMax,
 		`"1µs"`: time.Microsecond, `"1ns"`: 1,
-		`0`: 0, `-0`: 0, `30`: 30 * time.Second, `0.1`: 100 * time.Millisecond, `1e-9`: 1, `25e-1`: 2500 * time.Millisecond,
+		`0`: 0, `30`: 30 * time.Second, `0.1`: 100 * time.Millisecond, `1e-9`: 1, `25e-1`: 2500 * time.Millisecond,
 		`315360000`: api.DurationMax,
 	} {
 		var got api.Duration
@@ -35,7 +35,7 @@ func TestDurationsAreReadFromStringsAndNumbers(t *testing.T) {
 // What is no duration, or an absurd one, is refused with a sentence that says why.
 func TestAbsurdDurationsAreRefused(t *testing.T) {
 	for in, says := range map[string]string{
-		`"-5s"`: "negative", `-1`: "negative", `-1e400`: "negative", `"-x"`: "negative",
+		`"-5s"`: "negative", `-1`: "negative", `-0`: "negative", `-1e400`: "negative", `"-x"`: "negative",
 		`"+5s"`: "such as", `"5"`: "such as", `""`: "such as", `"5 s"`: "such as", `"NaN"`: "such as", `"Inf"`: "such as",
 		`"1d"`: "such as", `"0x10s"`: "such as", `"1h-1m"`: "such as", `"s"`: "such as",
 		`"87600h1ns"`: "ten years", `"9999999h"`: "ten years", `"99999999999999999999h"`: "ten years",
