@@ -1,0 +1,122 @@
+package server
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/awaitd/awaitd/api"
+	"github.com/awaitd/awaitd/internal/await"
+)
+
+// Bounds of bodies that are read.
+const (
+	SubmitBytesMax  = 1 << 20   // one fetch, future or wait
+	BatchBytesMax   = 16 << 20  // a batch
+	ResolveBytesMax = 256 << 10 // the value of a promise
+	ReadingBytesMax = 256 << 20 // all bodies that are being read at one time
+
+	// Each bodyChunkBytes must come within bodyPatience.
+	bodyChunkBytes = 64 << 10
+	bodyPatience   = 10 * time.Second
+)
+
+// body reads the whole body of r. That comes before anything parks: as long as a body is not read to its end, net/http
+// does not notice that the caller has gone.
+func (s *Server) body(w http.ResponseWriter, r *http.Request, bytesMax int64) ([]byte, error) {
+	expected := r.ContentLength
+	if expected < 0 {
+		expected = bytesMax
+	}
+	if expected > bytesMax {
+		return nil, tooLarge(w, r, bytesMax)
+	}
+	if expected == 0 {
+		return nil, nil
+	}
+	defer s.reading.Add(-expected)
+	if s.reading.Add(expected) > ReadingBytesMax {
+		return nil, await.ErrBusy
+	}
+	deadlines := http.NewResponseController(w)
+	// Without this the deadline would end the watch for the caller's leaving, and the next request of the connection.
+	defer func() { _ = deadlines.SetReadDeadline(time.Time{}) }()
+	var b bytes.Buffer
+	for {
+		_ = deadlines.SetReadDeadline(time.Now().Add(bodyPatience)) // not every reader has deadlines
+		_, err := io.CopyN(&b, r.Body, bodyChunkBytes)
+		switch {
+		case int64(b.Len()) > bytesMax:
+			return nil, tooLarge(w, r, bytesMax)
+		case errors.Is(err, io.EOF):
+			return b.Bytes(), nil
+		case err != nil:
+			return nil, cutOff(w, r, err)
+		}
+	}
+}
+
+func tooLarge(w http.ResponseWriter, r *http.Request, bytesMax int64) error {
+	hangUp(w, r)
+	return api.NewProblem(api.CodeBodyTooLarge, fmt.Sprintf("Send at most %d bytes here.", bytesMax))
+}
+
+// cutOff is the fault of a body that ended early or came too slowly.
+func cutOff(w http.ResponseWriter, r *http.Request, err error) error {
+	if gone := r.Context().Err(); gone != nil {
+		return gone
+	}
+	hangUp(w, r)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return api.InvalidRequest(api.FieldError{
+			Detail: fmt.Sprintf("Send the body without pause; nothing came for %v.", bodyPatience),
+		})
+	}
+	return api.InvalidRequest(api.FieldError{Detail: "Send the whole body; it ended before its end or is badly framed."})
+}
+
+// hangUp ends the connection of HTTP/1 with this answer: what is left of the body need not be read then.
+func hangUp(w http.ResponseWriter, r *http.Request) {
+	if r.ProtoMajor == 1 {
+		w.Header().Set("Connection", "close")
+	}
+}
+
+// decode reads a request body of JSON into v.
+func (s *Server) decode(
+	w http.ResponseWriter, r *http.Request, bytesMax int64, v interface{ Check() []api.FieldError },
+) error {
+	if r.ContentLength != 0 && !isJSONRequest(r) {
+		return api.NewProblem(api.CodeUnsupportedMediaType,
+			"Send Content-Type: application/json; with curl write --json DATA instead of -d DATA.")
+	}
+	body, err := s.body(w, r, bytesMax)
+	if err != nil {
+		return err
+	}
+	return api.Decode(body, v)
+}
+
+func isJSONRequest(r *http.Request) bool {
+	media, parameters, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	charset, given := parameters["charset"]
+	return err == nil && media == "application/json" && (!given || strings.EqualFold(charset, "utf-8"))
+}
+
+// noBody refuses a body where none is taken: what it asks for would be ignored. An empty object asks for nothing.
+func (s *Server) noBody(w http.ResponseWriter, r *http.Request) error {
+	body, err := s.body(w, r, SubmitBytesMax)
+	if err != nil {
+		return err
+	}
+	if text := strings.TrimSpace(string(body)); text != "" && text != "{}" {
+		return api.InvalidRequest(api.FieldError{Detail: "This call takes no body."})
+	}
+	return nil
+}

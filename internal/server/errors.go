@@ -1,0 +1,95 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/awaitd/awaitd/api"
+	"github.com/awaitd/awaitd/internal/await"
+	"github.com/awaitd/awaitd/internal/store"
+)
+
+// mistakes is the table from the errors that are no fault of the server to problems.
+var mistakes = []struct {
+	err    error
+	code   api.Code
+	detail string
+}{
+	{await.ErrBusy, api.CodeBusy, "More requests are queued than this server takes."},
+	{await.ErrDraining, api.CodeDraining, "The server is about to stop and takes no new work."},
+	{await.ErrEnded, api.CodeDraining, "The server has stopped."},
+	{await.ErrTooManyFutures, api.CodeTooManyFutures, "As many futures are pending as this server takes."},
+	{await.ErrTooManyEvents, api.CodeTooManyEvents, "As many events are remembered as this server takes."},
+	{await.ErrTooManyWaiters, api.CodeTooManyWaiters, "As many requests are held as this server takes."},
+	{await.ErrNotSettleable, api.CodeNotSettleable, "Only a promise can be resolved or rejected; this is none."},
+	{await.ErrNotSettled, api.CodeNotSettled, "The future is not settled yet; wait for it, or cancel it first."},
+}
+
+// retryAfter is in seconds, for the problems that go away by themselves.
+var retryAfter = map[api.Code]string{
+	api.CodeBusy: "1", api.CodeTooManyFutures: "5", api.CodeTooManyEvents: "5", api.CodeTooManyWaiters: "5",
+	api.CodeDraining: "5", api.CodeNotReady: "5",
+}
+
+// fail answers with the problem that err is. What is no mistake of the caller's is logged here, once, and hidden.
+func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
+	if r.Context().Err() != nil && errors.Is(err, r.Context().Err()) {
+		panic(http.ErrAbortHandler) // the caller has gone
+	}
+	p := s.problem(err)
+	if p.Code == api.CodeInternal {
+		s.Log.Error("a request failed", "route", routeOf(w).label, "error", err)
+	}
+	s.refuse(w, r, p)
+}
+
+func (s *Server) problem(err error) *api.Problem {
+	if p, ok := errors.AsType[*api.Problem](err); ok {
+		return p
+	}
+	if unknown, ok := errors.AsType[*await.UnknownFutureError](err); ok {
+		return api.NewProblem(api.CodeUnknownFuture, "There is no future "+unknown.ID+".")
+	}
+	if taken, ok := errors.AsType[*await.IDTakenError](err); ok {
+		return api.NewProblem(api.CodeIDTaken, "There is a future "+taken.ID+" already.")
+	}
+	if settled, ok := errors.AsType[*await.SettledError](err); ok {
+		p := api.NewProblem(api.CodeAlreadySettled, "The future has settled, and not like that.")
+		p.Future = s.view().future(await.View{Future: settled.Future})
+		return p
+	}
+	if errors.Is(err, store.ErrCursor) {
+		return badParameter("cursor", "Give the next_cursor of the page before, with the other parameters unchanged.")
+	}
+	for _, m := range mistakes {
+		if errors.Is(err, m.err) {
+			return api.NewProblem(m.code, m.detail)
+		}
+	}
+	return api.NewProblem(api.CodeInternal, "The server could not do this; its log says more.")
+}
+
+// withFuture adds the future that stands in the way to a problem that shows it.
+func (s *Server) withFuture(ctx context.Context, id string, err error) error {
+	if !errors.Is(err, await.ErrNotSettleable) && !errors.Is(err, await.ErrNotSettled) {
+		return err
+	}
+	v, unread := s.kernel.Future(ctx, id)
+	if unread != nil {
+		return unread // it has been forgotten meanwhile, and that is the truth now
+	}
+	p := s.problem(err)
+	p.Future = s.view().future(v)
+	return p
+}
+
+// badParameter is the problem of one parameter or header.
+func badParameter(name, detail string) *api.Problem {
+	return api.InvalidRequest(api.FieldError{Parameter: name, Detail: detail})
+}
+
+// notImplemented names what this version does not have yet.
+func notImplemented(what api.FieldError) *api.Problem {
+	return api.NewProblem(api.CodeNotImplemented, what.Error(), what)
+}

@@ -1,0 +1,146 @@
+package server
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/awaitd/awaitd/api"
+	"github.com/awaitd/awaitd/internal/await"
+	"github.com/awaitd/awaitd/internal/record"
+)
+
+// nameOf is the name of the event in the path.
+func nameOf(r *http.Request) (string, error) {
+	name := segment(r, "name")
+	if !api.ValidEventName(name) {
+		return "", badParameter("name", "An event's name has 1 to 200 of the characters A-Z a-z 0-9 _ . : / and -; "+
+			"a / in it is sent as %2F.")
+	}
+	return name, nil
+}
+
+// event shows one event.
+func (v *view) event(e *record.Event) *api.Event {
+	self := "/events/" + url.PathEscape(e.Name)
+	return &api.Event{
+		Name: e.Name, Set: e.Set, Generation: e.Generation, SetAt: timeOf(e.SetAt), ExpiresAt: timeOf(e.ExpiresAt),
+		Payload: v.payload(e.Payload),
+		Links: api.EventLinks{
+			Self: self, Wait: self + "?wait=25s", Set: self + "/set", Pulse: self + "/pulse", Clear: self + "/clear",
+		},
+	}
+}
+
+// etagOfEvent is version and time of the last set: a forgotten event begins again at version 1.
+func etagOfEvent(e *record.Event) string {
+	return `"` + strconv.FormatUint(e.Version, 10) + "-" + strconv.FormatInt(int64(e.SetAt), 36) + `"`
+}
+
+// getEvent is GET /events/{name}.
+func (s *Server) getEvent(w http.ResponseWriter, r *http.Request) error {
+	name, err := nameOf(r)
+	if err != nil {
+		return err
+	}
+	expr := &api.Expr{Op: api.OpEvent, Ref: name}
+	if q := r.URL.Query(); q.Has("after") {
+		after, err := strconv.ParseUint(q.Get("after"), 10, 64)
+		if err != nil || after > api.CountMax {
+			return badParameter("after", "Give a generation, a whole number from 0 on.")
+		}
+		expr.After = &after
+	}
+	held, err := s.patience(r)
+	if err != nil {
+		return err
+	}
+	held.heeded(w)
+	woken, err := s.kernel.Wait(r.Context(), await.WaitRequest{For: expr, Timeout: held.hold})
+	if err != nil {
+		return err
+	}
+	defer s.wrote(woken)
+	e := slices.Concat(woken.Done, woken.Pending)[0].Event
+	if unchanged(w, r, etagOfEvent(e)) {
+		return nil
+	}
+	status := http.StatusOK
+	if woken.Outcome == await.Pending {
+		status = http.StatusAccepted
+		comeBack(w)
+	}
+	return answer(w, status, s.view().event(e))
+}
+
+// setEvent is POST /events/{name}/set.
+func (s *Server) setEvent(w http.ResponseWriter, r *http.Request) error {
+	c := &record.EventChange{Op: record.EventSet}
+	if q := r.URL.Query(); q.Has("ttl") {
+		ttl, err := api.ParseDuration(q.Get("ttl"))
+		if err != nil {
+			return badParameter("ttl", err.Error())
+		}
+		if c.TTL = time.Duration(ttl); c.TTL == 0 {
+			return badParameter("ttl", "Give a duration above 0; to wake without setting, pulse.")
+		}
+	}
+	return s.raise(w, r, c)
+}
+
+// pulseEvent is POST /events/{name}/pulse.
+func (s *Server) pulseEvent(w http.ResponseWriter, r *http.Request) error {
+	return s.raise(w, r, &record.EventChange{Op: record.EventPulse})
+}
+
+// raise sets or pulses with the body as payload.
+func (s *Server) raise(w http.ResponseWriter, r *http.Request, c *record.EventChange) (err error) {
+	if c.Name, err = nameOf(r); err != nil {
+		return err
+	}
+	body, err := s.body(w, r, api.PayloadBytesMax)
+	if err != nil {
+		return err
+	}
+	if c.Payload, err = payloadOf(r.Header.Get("Content-Type"), body); err != nil {
+		return err
+	}
+	changed, err := s.kernel.ChangeEvent(r.Context(), c)
+	if err != nil {
+		return err
+	}
+	shown := s.view().event(changed.Event)
+	shown.Woken = &changed.Woken
+	return answer(w, http.StatusOK, shown)
+}
+
+// clearEvent is POST /events/{name}/clear.
+func (s *Server) clearEvent(w http.ResponseWriter, r *http.Request) error {
+	name, err := nameOf(r)
+	if err != nil {
+		return err
+	}
+	if err := s.noBody(w, r); err != nil {
+		return err
+	}
+	changed, err := s.kernel.ChangeEvent(r.Context(), &record.EventChange{Name: name, Op: record.EventClear})
+	if err != nil {
+		return err
+	}
+	return answer(w, http.StatusOK, s.view().event(changed.Event))
+}
+
+// deleteEvent is DELETE /events/{name}.
+func (s *Server) deleteEvent(w http.ResponseWriter, r *http.Request) error {
+	name, err := nameOf(r)
+	if err != nil {
+		return err
+	}
+	if _, err := s.kernel.ChangeEvent(r.Context(), &record.EventChange{Name: name, Op: record.EventDelete}); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}

@@ -1,0 +1,59 @@
+package server
+
+import (
+	"net/http"
+	"time"
+)
+
+// A caller gets answerPatience to take each answerChunkBytes of an answer; then it is a reader that never reads.
+const (
+	answerPatience   = 10 * time.Second
+	answerChunkBytes = 64 << 10
+)
+
+// exchange is one request's answer on its way out: it keeps the status, and a deadline on each write. It belongs to the
+// goroutine of its request.
+type exchange struct {
+	http.ResponseWriter
+	deadlines *http.ResponseController
+	route     *route
+	caller    string // the id of the key; empty without one
+	status    int    // 0 before the header is written
+}
+
+func newExchange(w http.ResponseWriter, rt *route) *exchange {
+	return &exchange{ResponseWriter: w, deadlines: http.NewResponseController(w), route: rt}
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
+
+// WriteHeader keeps the status of the answer; informational ones come before it.
+func (x *exchange) WriteHeader(status int) {
+	if x.status == 0 && status >= http.StatusOK {
+		x.status = status
+	}
+	x.extend()
+	x.ResponseWriter.WriteHeader(status)
+}
+
+// Write takes p in pieces, each with its own deadline.
+func (x *exchange) Write(p []byte) (written int, err error) {
+	if x.status == 0 {
+		x.WriteHeader(http.StatusOK)
+	}
+	for {
+		piece := p[:min(len(p), answerChunkBytes)]
+		x.extend()
+		n, err := x.ResponseWriter.Write(piece)
+		written += n
+		if p = p[len(piece):]; err != nil || len(p) == 0 {
+			return written, err
+		}
+	}
+}
+
+// extend is real time, not Options.Now: the deadline is kept by the system.
+func (x *exchange) extend() {
+	_ = x.deadlines.SetWriteDeadline(time.Now().Add(answerPatience)) // not every writer has deadlines
+}

@@ -1,0 +1,158 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/awaitd/awaitd/api"
+	"github.com/awaitd/awaitd/internal/await"
+	"github.com/awaitd/awaitd/internal/record"
+)
+
+// fetch is POST /fetch.
+func (s *Server) fetch(w http.ResponseWriter, r *http.Request) error {
+	held, err := s.patience(r)
+	if err != nil {
+		return err
+	}
+	q, err := s.fetchRequest(w, r)
+	if err != nil {
+		return err
+	}
+	n, err := s.newFetch(q, traceparentOf(r))
+	if err != nil {
+		return inQuery(err, r)
+	}
+	created, err := s.submit(r.Context(), n)
+	if err != nil {
+		return err
+	}
+	v := await.View{Future: created[0]}
+	held.heeded(w)
+	woken := s.settled(r.Context(), &v, held.hold)
+	w.Header().Set("Location", pathOf(v.ID))
+	w.Header().Set("ETag", etagOf(v.Future))
+	status := http.StatusOK
+	if !v.State.Settled() {
+		status = http.StatusAccepted
+		if held.hold > 0 {
+			comeBack(w)
+		}
+	}
+	err = answer(w, status, s.view().future(v))
+	s.wrote(woken)
+	return err
+}
+
+// fetchRequest reads the body, or ?url= instead of one.
+func (s *Server) fetchRequest(w http.ResponseWriter, r *http.Request) (*api.FetchRequest, error) {
+	q := &api.FetchRequest{}
+	query := r.URL.Query()
+	if !query.Has("url") {
+		return q, s.decode(w, r, SubmitBytesMax, q)
+	}
+	body, err := s.body(w, r, SubmitBytesMax)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(body) > 0:
+		return nil, badParameter("url", "Give the fetch in the query or in the body, not in both.")
+	}
+	q.URL = query.Get("url")
+	if faults := q.Check(); len(faults) > 0 {
+		return nil, inQuery(api.InvalidRequest(faults...), r)
+	}
+	return q, nil
+}
+
+// inQuery moves a fault of the URL to where it was given.
+func inQuery(err error, r *http.Request) error {
+	p, ok := errors.AsType[*api.Problem](err)
+	if !ok || !r.URL.Query().Has("url") {
+		return err
+	}
+	for i, e := range p.Errors {
+		if e.Pointer == "/url" {
+			p.Errors[i] = api.FieldError{Parameter: "url", Detail: e.Detail}
+		}
+	}
+	if p.Code == api.CodeInvalidRequest {
+		return api.InvalidRequest(p.Errors...)
+	}
+	return p
+}
+
+// submit gives the futures their ids and creates them, all or none.
+func (s *Server) submit(ctx context.Context, futures ...record.NewFuture) ([]*record.Future, error) {
+	made, err := s.ids.take(s.Now(), len(futures))
+	if err != nil {
+		return nil, err
+	}
+	for i := range futures {
+		if futures[i].ID == "" {
+			futures[i].ID = made[i]
+		}
+	}
+	return s.kernel.Submit(ctx, futures...)
+}
+
+// settled holds until v is settled or the time is over. The future exists by now: whatever keeps the server from
+// holding the answer, it is the answer that counts.
+func (s *Server) settled(ctx context.Context, v *await.View, hold time.Duration) (woken *await.WaitAnswer) {
+	if hold <= 0 {
+		return nil
+	}
+	seen, woken, err := s.look(ctx, v.ID, hold)
+	if err == nil {
+		*v = seen
+	}
+	return woken
+}
+
+// fetchBatch is POST /fetch/batch.
+func (s *Server) fetchBatch(w http.ResponseWriter, r *http.Request) error {
+	var q api.BatchRequest
+	if err := s.decode(w, r, BatchBytesMax, &q); err != nil {
+		return err
+	}
+	traceparent := traceparentOf(r)
+	futures := make([]record.NewFuture, len(q.Fetches))
+	for i := range q.Fetches {
+		var err error
+		if futures[i], err = s.newFetch(&q.Fetches[i], traceparent); err != nil {
+			return below("/fetches/"+strconv.Itoa(i), err)
+		}
+	}
+	created, err := s.submit(r.Context(), futures...)
+	if err != nil {
+		return err
+	}
+	v := s.view()
+	a := api.BatchAnswer{Futures: make([]api.Future, len(created))}
+	for i, f := range created {
+		a.Futures[i] = *v.future(await.View{Future: f})
+	}
+	return answer(w, http.StatusAccepted, a)
+}
+
+// below moves the faults of a part to where the part stands.
+func below(pointer string, err error) error {
+	p, ok := errors.AsType[*api.Problem](err)
+	if !ok {
+		return err
+	}
+	for i := range p.Errors {
+		p.Errors[i].Pointer = pointer + p.Errors[i].Pointer
+	}
+	switch p.Code {
+	case api.CodeInvalidRequest:
+		return api.InvalidRequest(p.Errors...)
+	case api.CodeNotImplemented:
+		return notImplemented(p.Errors[0])
+	default:
+		return p
+	}
+}

@@ -1,0 +1,161 @@
+package server
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/awaitd/awaitd/api"
+	"github.com/awaitd/awaitd/internal/await"
+	"github.com/awaitd/awaitd/internal/record"
+)
+
+// idOf is the id in the path. One that no future can have is not looked for.
+func idOf(r *http.Request) (string, error) {
+	id := segment(r, "id")
+	if !api.ValidFutureID(id) {
+		return "", badParameter("id", `The id of a future is "fut_" and 26 characters, as the server gave it, or the one `+
+			"that was chosen for a promise: 1 to 128 of the characters A-Z a-z 0-9 _ . : and -.")
+	}
+	return id, nil
+}
+
+// getFuture is GET /futures/{id}.
+func (s *Server) getFuture(w http.ResponseWriter, r *http.Request) error {
+	v, woken, err := s.awaited(w, r)
+	if err != nil {
+		return err
+	}
+	defer s.wrote(woken)
+	if unchanged(w, r, etagOf(v.Future)) {
+		return nil
+	}
+	if !v.State.Settled() {
+		return s.pending(w, v)
+	}
+	return answer(w, http.StatusOK, s.view().future(v))
+}
+
+// awaited reads the future in the path, holding for as long as the request says.
+func (s *Server) awaited(w http.ResponseWriter, r *http.Request) (v await.View, woken *await.WaitAnswer, err error) {
+	id, err := idOf(r)
+	if err != nil {
+		return v, nil, err
+	}
+	held, err := s.patience(r)
+	if err != nil {
+		return v, nil, err
+	}
+	held.heeded(w)
+	return s.look(r.Context(), id, held.hold)
+}
+
+// look reads one future, holding until it is settled or the time is over. woken is nil when nothing was held.
+func (s *Server) look(ctx context.Context, id string, hold time.Duration) (await.View, *await.WaitAnswer, error) {
+	if hold <= 0 {
+		v, err := s.kernel.Future(ctx, id)
+		return v, nil, err
+	}
+	expr := &api.Expr{Op: api.OpFuture, Ref: id}
+	woken, err := s.kernel.Wait(ctx, await.WaitRequest{For: expr, Timeout: hold})
+	if err != nil {
+		return await.View{}, nil, err
+	}
+	leaf := slices.Concat(woken.Done, woken.Pending)[0]
+	return await.View{Future: leaf.Future, Queue: leaf.Queue}, woken, nil
+}
+
+// wrote tells the kernel that the answer to a wait has been written; nil is none.
+func (s *Server) wrote(woken *await.WaitAnswer) {
+	if woken != nil {
+		s.kernel.Woken(woken)
+	}
+}
+
+// pending is the answer about a future that is not settled.
+func (s *Server) pending(w http.ResponseWriter, v await.View) error {
+	w.Header().Set("Location", pathOf(v.ID))
+	w.Header().Set("ETag", etagOf(v.Future))
+	comeBack(w)
+	return answer(w, http.StatusAccepted, s.view().future(v))
+}
+
+// createFuture is POST /futures.
+func (s *Server) createFuture(w http.ResponseWriter, r *http.Request) error {
+	var q api.FutureRequest
+	if err := s.decode(w, r, SubmitBytesMax, &q); err != nil {
+		return err
+	}
+	n := record.NewFuture{ID: q.ID, Labels: labelsOf(q.Labels), TTL: ttlOf(q.TTL)}
+	switch q.Kind {
+	case api.KindPromise:
+		n.Kind = record.KindPromise
+		if q.Timeout != nil {
+			n.Timeout = time.Duration(*q.Timeout)
+		}
+	case api.KindTimer:
+		n.Kind = record.KindTimer
+		if err := s.timer(&n, &q); err != nil {
+			return err
+		}
+	default:
+		return notImplemented(api.FieldError{Pointer: "/kind", Detail: "This version has no durable waits yet; " +
+			"POST /wait holds one for as long as you are connected."})
+	}
+	created, err := s.submit(r.Context(), n)
+	if err != nil {
+		return err
+	}
+	v := await.View{Future: created[0]}
+	w.Header().Set("Location", pathOf(v.ID))
+	w.Header().Set("ETag", etagOf(v.Future))
+	return answer(w, http.StatusCreated, s.view().future(v))
+}
+
+func (s *Server) timer(n *record.NewFuture, q *api.FutureRequest) error {
+	if q.After != nil {
+		n.Delay = time.Duration(*q.After)
+		return nil
+	}
+	if q.At.Sub(s.Now()) > api.DurationMax {
+		return api.InvalidRequest(api.FieldError{Pointer: "/at", Detail: tooFar})
+	}
+	n.At = record.TimeOf(q.At.Time)
+	return nil
+}
+
+// cancelFuture is POST /futures/{id}/cancel.
+func (s *Server) cancelFuture(w http.ResponseWriter, r *http.Request) error {
+	id, err := idOf(r)
+	if err != nil {
+		return err
+	}
+	if err := s.noBody(w, r); err != nil {
+		return err
+	}
+	f, err := s.kernel.Cancel(r.Context(), id)
+	return s.settledAnswer(w, f, err)
+}
+
+// settledAnswer shows the future that a call has settled.
+func (s *Server) settledAnswer(w http.ResponseWriter, f *record.Future, err error) error {
+	if err != nil {
+		return err
+	}
+	w.Header().Set("ETag", etagOf(f))
+	return answer(w, http.StatusOK, s.view().future(await.View{Future: f}))
+}
+
+// deleteFuture is DELETE /futures/{id}.
+func (s *Server) deleteFuture(w http.ResponseWriter, r *http.Request) error {
+	id, err := idOf(r)
+	if err != nil {
+		return err
+	}
+	if err := s.kernel.Delete(r.Context(), id); err != nil {
+		return s.withFuture(r.Context(), id, err)
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}

@@ -1,0 +1,162 @@
+package server
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/awaitd/awaitd/api"
+	"github.com/go-chi/chi/v5"
+)
+
+// endpoint is one method of one path.
+type endpoint struct {
+	method, path string
+	serves       func(w http.ResponseWriter, r *http.Request) error
+	query        []string // the parameters that it takes; others are refused
+	is           traits
+}
+
+// traits are what else must be known of an endpoint.
+type traits uint8
+
+const (
+	open     traits = 1 << iota // no key is needed
+	creates                     // repeating it creates another
+	streams                     // with Accept: text/event-stream it would stream
+	anyQuery                    // it reads its query itself
+)
+
+// endpoints is everything that the server answers. HEAD is answered wherever GET is.
+func (s *Server) endpoints() []endpoint {
+	wait := []string{"wait"}
+	return []endpoint{
+		{"POST", "/fetch", s.fetch, []string{"url", "wait"}, creates | streams},
+		{"POST", "/fetch/batch", s.fetchBatch, nil, creates},
+
+		{"GET", "/futures", s.listFutures, []string{"state", "kind", "label", "limit", "cursor"}, 0},
+		{"POST", "/futures", s.createFuture, nil, creates},
+		{"GET", "/futures/{id}", s.getFuture, wait, streams},
+		{"DELETE", "/futures/{id}", s.deleteFuture, nil, 0},
+		{"GET", "/futures/{id}/result", s.getResult, wait, 0},
+		{"POST", "/futures/{id}/cancel", s.cancelFuture, nil, 0},
+		{"POST", "/futures/{id}/resolve", s.resolvePromise, nil, 0},
+		{"POST", "/futures/{id}/reject", s.rejectPromise, nil, 0},
+
+		{"GET", "/events", s.listEvents, []string{"prefix", "limit", "cursor"}, 0},
+		{"GET", "/events/{name}", s.getEvent, []string{"wait", "after"}, streams},
+		{"DELETE", "/events/{name}", s.deleteEvent, nil, 0},
+		{"POST", "/events/{name}/set", s.setEvent, []string{"ttl"}, 0},
+		{"POST", "/events/{name}/pulse", s.pulseEvent, nil, 0},
+		{"POST", "/events/{name}/clear", s.clearEvent, nil, 0},
+
+		{"GET", "/wait", s.waitQuery, nil, streams | anyQuery},
+		{"POST", "/wait", s.wait, nil, streams},
+
+		{"GET", "/loop", s.getLoop, nil, 0},
+		{"GET", "/metrics", s.metrics(), nil, open | anyQuery},
+		{"GET", "/healthz", s.getHealth, nil, open},
+		{"GET", "/readyz", s.getReadiness, nil, open},
+		{"GET", "/openapi.yaml", document("application/yaml", api.OpenAPIYAML()), nil, open},
+		{"GET", "/openapi.json", document("application/json", api.OpenAPIJSON()), nil, open},
+		{"GET", "/problems", s.listProblems, nil, open},
+		{"GET", "/problems/{slug}", s.getProblem, nil, open},
+		{"GET", "/", s.landing, nil, open},
+	}
+}
+
+// router finds the endpoint of a request. What it does not find is answered here, too.
+func (s *Server) router() http.Handler {
+	mux := chi.NewMux()
+	methods := map[string]bool{}
+	for _, e := range s.endpoints() {
+		take := func(method string) {
+			methods[method] = true
+			mux.Method(method, e.path, s.endpoint(e, s.tally.route(method+" "+e.path)))
+		}
+		take(e.method)
+		if e.method == http.MethodGet {
+			take(http.MethodHead)
+		}
+	}
+	mux.NotFound(func(w http.ResponseWriter, r *http.Request) {
+		s.fail(w, r, api.NewProblem(api.CodeNotFound, "Nothing has this path; /openapi.yaml lists what there is."))
+	})
+	mux.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {
+		allowed := allowed(mux, r)
+		w.Header().Set("Allow", allowed)
+		s.fail(w, r, api.NewProblem(api.CodeMethodNotAllowed, fmt.Sprintf("This path has %s.", allowed)))
+	})
+	return mux
+}
+
+// allowed is the methods that the path of r has. chi tells them only to its own handler.
+func allowed(mux *chi.Mux, r *http.Request) string {
+	path := r.URL.EscapedPath()
+	var has []string
+	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete} {
+		if mux.Match(chi.NewRouteContext(), method, path) {
+			has = append(has, method)
+		}
+	}
+	return strings.Join(has, ", ")
+}
+
+// endpoint does what is common to all endpoints, and gives what went wrong to fail.
+func (s *Server) endpoint(e endpoint, rt *route) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.(*exchange).route = rt
+		if err := s.serve(e, w, r); err != nil {
+			s.fail(w, r, err)
+		}
+	})
+}
+
+func (s *Server) serve(e endpoint, w http.ResponseWriter, r *http.Request) (err error) {
+	if e.is&open == 0 {
+		if r, err = s.authenticated(r); err != nil {
+			return err
+		}
+		w.(*exchange).caller = PrincipalOf(r.Context()).ID
+	}
+	if e.is&anyQuery == 0 {
+		q, err := url.ParseQuery(r.URL.RawQuery)
+		if err != nil {
+			return badQuery()
+		}
+		if faults := api.CheckQuery(q, e.query...); len(faults) > 0 {
+			return api.InvalidRequest(faults...)
+		}
+	}
+	switch {
+	case e.is&creates != 0 && r.Header.Get("Idempotency-Key") != "":
+		return notImplemented(api.FieldError{Parameter: "Idempotency-Key", Detail: "This version keeps no keys; " +
+			"a repeated call would create again, so it is refused. Send it without one."})
+	case e.is&streams != 0 && strings.Contains(r.Header.Get("Accept"), "text/event-stream"):
+		return notImplemented(api.FieldError{Parameter: "Accept", Detail: "This version does not stream; " +
+			"hold the answer with a wait instead."})
+	}
+	return e.serves(w, r)
+}
+
+func badQuery() error {
+	return api.InvalidRequest(api.FieldError{Detail: "The query cannot be read: escape what has a meaning in it."})
+}
+
+// routeOf is the route that w answers for.
+func routeOf(w http.ResponseWriter) *route { return w.(*exchange).route }
+
+// segment is a parameter of the path, decoded. chi matches the path as it was sent wherever an escape makes a
+// difference, as %2F does, and then its parameters are still escaped.
+func segment(r *http.Request, name string) string {
+	value := chi.URLParam(r, name)
+	if r.URL.RawPath == "" {
+		return value
+	}
+	decoded, err := url.PathUnescape(value)
+	if err != nil {
+		return value // not reached: net/http refuses a path that cannot be decoded
+	}
+	return decoded
+}

@@ -1,0 +1,123 @@
+package server
+
+import (
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/awaitd/awaitd/api"
+	"github.com/awaitd/awaitd/internal/await"
+	"github.com/awaitd/awaitd/internal/record"
+)
+
+// wait is POST /wait.
+func (s *Server) wait(w http.ResponseWriter, r *http.Request) error {
+	var q api.WaitRequest
+	if err := s.decode(w, r, SubmitBytesMax, &q); err != nil {
+		return err
+	}
+	if q.Cursor != "" {
+		return notImplemented(api.FieldError{Pointer: "/cursor", Detail: noCursor})
+	}
+	return s.hold(w, r, &q)
+}
+
+// waitQuery is GET /wait.
+func (s *Server) waitQuery(w http.ResponseWriter, r *http.Request) error {
+	values, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return badQuery()
+	}
+	q, faults := api.ParseWaitQuery(values)
+	if len(faults) > 0 {
+		return api.InvalidRequest(faults...)
+	}
+	if q.Cursor != "" {
+		return notImplemented(api.FieldError{Parameter: "cursor", Detail: noCursor})
+	}
+	if q.CancelRest {
+		if err := s.guard.checkGet(r); err != nil {
+			return err
+		}
+	}
+	return s.hold(w, r, &q)
+}
+
+const noCursor = "This version has no cursors of waits yet; name in the next wait what is still pending."
+
+// hold waits until the expression is decided or the time is over.
+func (s *Server) hold(w http.ResponseWriter, r *http.Request, q *api.WaitRequest) error {
+	if s.beyond(&q.For) {
+		return api.InvalidRequest(api.FieldError{Detail: "A moment to wait for lies at most ten years from now."})
+	}
+	held := s.prefer(r, (*time.Duration)(q.Timeout), s.WaitMax)
+	held.heeded(w)
+	a, err := s.kernel.Wait(r.Context(), await.WaitRequest{For: &q.For, Timeout: held.hold, CancelRest: q.CancelRest})
+	if err != nil {
+		return err
+	}
+	status := http.StatusOK
+	if a.Outcome == await.Pending {
+		status = http.StatusAccepted
+		comeBack(w)
+	}
+	err = answer(w, status, s.view().wait(a, q.Results))
+	s.wrote(a)
+	return err
+}
+
+// beyond reports whether e waits for a moment too far away.
+func (s *Server) beyond(e *api.Expr) bool {
+	if e.Op == api.OpUntil {
+		return e.Until.Sub(s.Now()) > api.DurationMax
+	}
+	for i := range e.Of {
+		if s.beyond(&e.Of[i]) {
+			return true
+		}
+	}
+	return false
+}
+
+var outcomeWords = map[await.Outcome]api.Outcome{
+	await.Pending: api.OutcomePending, await.Satisfied: api.OutcomeSatisfied, await.Failed: api.OutcomeFailed,
+}
+
+// wait shows how a wait stands.
+func (v *view) wait(a *await.WaitAnswer, results api.Results) *api.WaitAnswer {
+	return &api.WaitAnswer{
+		Outcome: outcomeWords[a.Outcome], Done: v.leaves(a.Done, results), Pending: v.leaves(a.Pending, results),
+	}
+}
+
+func (v *view) leaves(of []await.Leaf, results api.Results) []api.Leaf {
+	shown := make([]api.Leaf, len(of))
+	for i, l := range of {
+		shown[i] = api.Leaf{Ref: l.Expr.String(), Outcome: outcomeWords[l.Outcome], At: timeOf(l.At)}
+		switch results {
+		case api.ResultsNone:
+		case api.ResultsState:
+			shown[i].State, shown[i].Generation = standing(l.Future, l.Event)
+		default:
+			if l.Future != nil {
+				shown[i].Future = v.future(await.View{Future: l.Future, Queue: l.Queue})
+			}
+			if l.Event != nil {
+				shown[i].Event = v.event(l.Event)
+			}
+		}
+	}
+	return shown
+}
+
+// standing is the short form of whichever of the two there is.
+func standing(f *record.Future, e *record.Event) (state api.State, generation *uint64) {
+	switch {
+	case f != nil:
+		return stateWords[f.State], nil
+	case e != nil:
+		return "", &e.Generation
+	default:
+		return "", nil
+	}
+}
