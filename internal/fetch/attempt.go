@@ -24,7 +24,7 @@ type attempt struct {
 	job     Job
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
-	client  *retryablehttp.Client
+	client  retryablehttp.Client
 	sent    atomic.Bool // the headers of a request may have left
 	verdict verdict
 	status  int // of the last answer
@@ -45,30 +45,30 @@ func newAttempt(f *Fetcher, fl *flight) *attempt {
 		// Complete headers leave only after this hook: before it, no target can have acted.
 		a.ctx = httptrace.WithClientTrace(a.ctx, &httptrace.ClientTrace{WroteHeaders: func() { a.sent.Store(true) }})
 	}
-	a.client = &retryablehttp.Client{
-		HTTPClient:   f.exit.client,
-		RetryMax:     0, // one attempt per call: the loop holds the wait
-		RetryWaitMin: a.job.Request.Retry.BackoffMin,
-		RetryWaitMax: a.job.Request.Retry.BackoffMax,
-		CheckRetry:   a.checkRetry,
-		Backoff:      a.backoff,
-		ErrorHandler: retryablehttp.PassthroughErrorHandler, // the default one eats the last answer
-		Logger:       nil,                                   // it would log queries
-	}
+	a.client.HTTPClient = f.exit.client
+	a.client.RetryMax = 0 // one attempt per call: the loop holds the wait
+	a.client.RetryWaitMin = a.job.Request.Retry.BackoffMin
+	a.client.RetryWaitMax = a.job.Request.Retry.BackoffMax
+	a.client.CheckRetry = a.checkRetry
+	a.client.Backoff = a.backoff
+	a.client.ErrorHandler = retryablehttp.PassthroughErrorHandler // the default one eats the last answer
+	a.client.Logger = nil                                         // it would log queries
 	return a
 }
 
 // run carries the attempt out within the request's timeout and the job's deadline.
 func (a *attempt) run() ending {
-	limit, cause := a.job.Request.Timeout, failTimeout(a.job.Request.Timeout)
+	limit, cause := a.job.Request.Timeout, failTime
 	if !a.job.DeadlineAt.IsZero() {
 		if left := a.job.DeadlineAt.Sub(a.f.options.Now()); left <= limit {
 			limit, cause = left, failDeadline
 		}
 	}
-	ctx, cancel := context.WithTimeoutCause(a.ctx, limit, cause)
-	defer cancel()
-	a.ctx = ctx
+	if limit <= 0 {
+		a.cancel(cause)
+	}
+	timer := time.AfterFunc(limit, func() { a.cancel(cause) })
+	defer timer.Stop()
 	resp, err := a.follow()
 	if err != nil {
 		return a.failed(resp, err)
@@ -209,15 +209,23 @@ func (a *attempt) failureOf(err error) *failure {
 		return failDenied
 	}
 	if f, ok := err.(*failure); ok {
-		return f
+		return a.spelled(f)
 	}
 	if a.ctx.Err() != nil {
 		var cause *failure
 		if errors.As(context.Cause(a.ctx), &cause) {
-			return cause
+			return a.spelled(cause)
 		}
 	}
 	return exchangeFailure(err)
+}
+
+// spelled fills in what a cause set beforehand could not say without a cost to each attempt.
+func (a *attempt) spelled(f *failure) *failure {
+	if f == failTime {
+		return failTimeout(a.job.Request.Timeout)
+	}
+	return f
 }
 
 // keepHeaders gives the headers of an answer in the stored form: canonical, sorted, as UTF-8.

@@ -47,8 +47,8 @@ func (a *attempt) keep(resp *http.Response) (record.Body, error) {
 	}
 	s := &sink{bodies: a.f.options.Bodies, bytesMax: bytesMax}
 	defer s.discard()
-	stop := watchRate(&s.bytes, a.cancel)
-	defer stop()
+	s.rate.watch(a.cancel)
+	defer s.rate.stop()
 	buffer := copyBuffers.Get().(*[copyBytes]byte)
 	defer copyBuffers.Put(buffer)
 	for {
@@ -85,12 +85,12 @@ func (a *attempt) storeFailure(err error) error {
 type sink struct {
 	bodies   Bodies
 	bytesMax int64
-	bytes    atomic.Int64 // read by the rate watch
-	writer   BodyWriter   // nil before the first byte and after the end
+	rate     rate
+	writer   BodyWriter // nil before the first byte and after the end
 }
 
 func (s *sink) write(p []byte) error {
-	if s.bytes.Add(int64(len(p))) > s.bytesMax {
+	if s.rate.bytes.Add(int64(len(p))) > s.bytesMax {
 		return failTooLarge(s.bytesMax)
 	}
 	if s.writer == nil {
@@ -119,37 +119,42 @@ func (s *sink) discard() {
 	}
 }
 
-// watchRate cancels the attempt when a body comes too slowly: a drip would hold its worker for the whole time of
-// the attempt. The first interval is free; each later one needs its share. stop ends the watch.
-func watchRate(bytes *atomic.Int64, cancel context.CancelCauseFunc) (stop func()) {
-	var (
-		mu      sync.Mutex
-		timer   *time.Timer
-		stopped bool
-		before  int64
-		free    = true
-	)
+// rate cancels the attempt when a body comes too slowly: a drip would hold its worker for the whole time of the
+// attempt. The first interval is free; each later one needs its share.
+type rate struct {
+	bytes  atomic.Int64 // of the body so far
+	cancel context.CancelCauseFunc
+
+	mu     sync.Mutex
+	timer  *time.Timer // nil when the watch is over
+	before int64       // bytes at the last look; -1 before the first
+}
+
+func (r *rate) watch(cancel context.CancelCauseFunc) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.cancel, r.before = cancel, -1
+	r.timer = time.AfterFunc(rateInterval, r.look)
+}
+
+func (r *rate) look() {
 	const share = BodyRateLeast * int64(rateInterval/time.Second)
-	look := func() {
-		mu.Lock()
-		defer mu.Unlock()
-		now := bytes.Load()
-		switch {
-		case stopped:
-		case !free && now-before < share:
-			cancel(failSlow)
-		default:
-			free, before = false, now
-			timer.Reset(rateInterval)
-		}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := r.bytes.Load()
+	switch {
+	case r.timer == nil:
+	case r.before >= 0 && now-r.before < share:
+		r.cancel(failSlow)
+	default:
+		r.before = now
+		r.timer.Reset(rateInterval)
 	}
-	mu.Lock()
-	defer mu.Unlock()
-	timer = time.AfterFunc(rateInterval, look)
-	return func() {
-		mu.Lock()
-		defer mu.Unlock()
-		stopped = true
-		timer.Stop()
-	}
+}
+
+func (r *rate) stop() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.timer.Stop()
+	r.timer = nil
 }

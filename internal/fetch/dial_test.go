@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"net/url"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -199,6 +200,21 @@ func TestCertificatesAreVerifiedAndTheirFailuresAreFinal(t *testing.T) {
 	}
 }
 
+func TestTheTextTellsWhatIsWrongWithACertificate(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{x509.CertificateInvalidError{Reason: x509.Expired}, "The certificate of the target has expired."},
+		{x509.CertificateInvalidError{Reason: x509.NotAuthorizedToSign}, "The certificate of the target is not valid."},
+	} {
+		f := tlsFailure(&url.Error{Op: "Get", URL: "secret", Err: &tls.CertificateVerificationError{Err: c.err}})
+		if f.Error() != c.want || !f.final {
+			t.Errorf("%v: %q, final %v", c.err, f, f.final)
+		}
+	}
+}
+
 // The goal: a handshake that fails otherwise sent nothing of the request, and may be tried again with any method.
 func TestABrokenHandshakeMayBeTriedAgain(t *testing.T) {
 	old := secure(t, true, nil, func(s *httptest.Server) { s.TLS = &tls.Config{MaxVersion: tls.VersionTLS11} })
@@ -233,6 +249,26 @@ func TestAHandshakeEndsInItsTime(t *testing.T) {
 			t.Errorf("after %v, retry %v", out.Attempt.Duration, out.Retry)
 		}
 	})
+}
+
+// The goal: the dialler trusts nobody above it: what an attempt would have refused before, it refuses itself, with
+// TLS and without.
+func TestTheDiallerRefusesByItself(t *testing.T) {
+	r := newRig(t, &GuardOptions{Resolver: dns("mixed.example", "93.184.216.34 10.0.0.1", "vault.internal", "8.8.8.8")})
+	d := r.onPipes(nil)
+	for _, address := range []string{
+		"127.0.0.1:80", "[::1]:80", "[::ffff:10.0.0.1]:80", "[fe80::1%eth0]:80", "8.8.8.8:22", "mixed.example:80",
+		"vault.internal:80",
+	} {
+		for _, dial := range []func(context.Context, string, string) (net.Conn, error){
+			r.exit.dialer.dial, r.exit.dialer.dialTLS,
+		} {
+			var refusal *Refusal
+			if conn, err := dial(t.Context(), "tcp", address); !errors.As(err, &refusal) || len(d.addresses()) > 0 {
+				t.Errorf("%s: %v %v, dialled %v", address, conn, err, d.addresses())
+			}
+		}
+	}
 }
 
 func TestAnAddressThatNetHTTPGarbledIsRefused(t *testing.T) {

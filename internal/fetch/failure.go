@@ -33,6 +33,7 @@ var (
 	failAborted  = &failure{record.FailCancelled, "The attempt was cancelled.", true}
 	failClosing  = &failure{record.FailCancelled, "The server stopped before the attempt ended.", false}
 	failDeadline = &failure{record.FailDeadline, "The deadline passed during the attempt.", true}
+	failTime     = &failure{record.FailTimeout, "The attempt did not end within its time.", false} // see spelled
 	failSlow     = &failure{record.FailTimeout, "The body came slower than 1 KiB/s.", false}
 	failHeader   = &failure{record.FailTimeout, "No answer came within " + HeaderTimeMax.String() + ".", false}
 	failSwitch   = &failure{record.FailProtocol, "The target switched protocols.", true}

@@ -24,7 +24,10 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	log.SetOutput(io.Discard) // net/http tells it what targets send unasked
+	goleak.VerifyTestMain(m)
+}
 
 // memory keeps bodies in memory and counts what became of them.
 type memory struct {
