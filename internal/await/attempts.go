@@ -59,9 +59,14 @@ func (s *State) outcome(c *record.Outcome) {
 	if f == nil || f.fact.State != record.StateRunning || c.Attempt.N != len(f.fact.Attempts)+1 {
 		return // cancelled or expired meanwhile
 	}
+	if c.Attempt.Failure != nil && c.Attempt.Failure.Type == record.FailCancelled {
+		s.interrupt(f, c.Retry || repeatable(f.fact.Request))
+		return
+	}
 	s.change(f, func(fact *record.Future) {
 		// A full slice expression: facts share their attempts, so appending must not write into the old array.
 		fact.Attempts = append(fact.Attempts[:len(fact.Attempts):len(fact.Attempts)], c.Attempt)
+		fact.Interrupted = 0
 	})
 	next := s.at.Add(c.RetryAfter)
 	switch {

@@ -40,14 +40,19 @@ func (s *State) flag(c *record.EventChange) EventAnswer {
 	case record.EventDelete:
 		s.events.Delete(e)
 	}
+	s.fallAt(e, e.Fact().ExpiresAt)
+	return EventAnswer{Event: e.Fact(), Woken: int(s.decided - before)}
+}
+
+// fallAt makes the flag of e fall at that time, and at no other. Zero: never.
+func (s *State) fallAt(e *events.Event, at record.Time) {
 	if e.Expiry != zeroTimer {
 		s.due.Cancel(e.Expiry)
 		e.Expiry = zeroTimer
 	}
-	if at := e.Fact().ExpiresAt; at != 0 {
+	if at != 0 {
 		e.Expiry = s.due.Insert(onWheel(at), fall{e})
 	}
-	return EventAnswer{Event: e.Fact(), Woken: int(s.decided - before)}
 }
 
 // fall lowers a flag whose ttl has passed.

@@ -25,6 +25,7 @@ type State struct {
 	decided  uint64 // waits decided since the start
 	draining bool   // nobody sleeps any more
 
+	orphans []*future // restored while an attempt was under way; Restart decides about them
 	dirty   []*future // changed since the last commit, in order of their first change
 	dropped []string  // settled futures to forget with the next commit
 	effects []effect  // of what was applied since the kernel last held them
@@ -102,6 +103,8 @@ func (s *State) apply(cmd record.Command) (answer any, err error) {
 		err = s.delete(c)
 	case *record.EventChange:
 		answer, err = s.changeEvent(c)
+	case *record.Restart:
+		s.restart()
 	case *record.Tick: // time has passed already
 	default:
 		panic("await: unknown command")

@@ -65,6 +65,9 @@ type EventChange struct {
 	TTL     time.Duration // of a set: cleared after this long; 0 for never
 }
 
+// Restart says that the server that ran the attempts under way is gone, and a new one goes on.
+type Restart struct{}
+
 // Tick is the passing of time: everything due at the time of its turn happens.
 type Tick struct{}
 
@@ -74,6 +77,7 @@ func (*Cancel) command()      {}
 func (*Settle) command()      {}
 func (*Delete) command()      {}
 func (*EventChange) command() {}
+func (*Restart) command()     {}
 func (*Tick) command()        {}
 
 // Turn is the commands of one turn of a loop, in order, with the one time that all of them see.

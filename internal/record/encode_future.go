@@ -32,6 +32,7 @@ func (f *Future) fields(e *encoder) {
 	if f.Failure != nil {
 		e.message(19, f.Failure.fields)
 	}
+	e.uint(20, uint64(f.Interrupted))
 }
 
 // DecodeFuture reads what EncodeFuture wrote. ErrCorrupt and ErrVersion say why it cannot.
@@ -63,6 +64,8 @@ func (f *Future) take(in field) (bool, error) {
 		f.TTL = in.duration()
 	case 15:
 		f.Sets = in.string()
+	case 20:
+		f.Interrupted = int(in.num)
 	case 14, 16, 17, 18, 19:
 		return true, f.takePart(in)
 	default:

@@ -68,4 +68,6 @@ type Future struct {
 	Attempts []Attempt     // of a fetch, ended ones, oldest first
 	Result   *Result       // nil until settled, and when there is none
 	Failure  *Failure      // nil unless failed or cancelled
+
+	Interrupted int // times in a row that the server died while an attempt was under way
 }
