@@ -100,9 +100,9 @@ enter() {
 	uid=$(instructions 2 USER)
 	read -ra settings < <(instructions 2 ENV)
 	if [[ $EUID -eq 0 ]]; then
-		exec_as=(chroot --userspec="$uid" "$root")
+		exec_as=("$(command -v chroot)" --userspec="$uid" "$root")
 	else
-		exec_as=(unshare --user --map-user="${uid%:*}" --root="$root")
+		exec_as=("$(command -v unshare)" --user --map-user="${uid%:*}" --root="$root")
 	fi
 	exec env -i "${settings[@]}" "${extra[@]}" "${exec_as[@]}" "$@"
 }
@@ -178,7 +178,7 @@ scrape() {
 	done < <(jq -r '.panels[].targets[]?.expr' deploy/grafana/dashboards/loop.json)
 	echo "Prometheus answers all $query expressions of the dashboard"
 	for name in awaitd_build_info awaitd_loop_turns_total awaitd_loop_lag_seconds_bucket awaitd_event_sets_total \
-		awaitd_http_requests_total process_start_time_seconds; do
+		awaitd_http_requests_total go_goroutines; do
 		[[ -n $(ask "count($name)") ]] || fail "Prometheus has no $name"
 	done
 }
@@ -196,6 +196,18 @@ drain() {
 	wait "$server" || code=$?
 	expect "exit after SIGTERM" 0 "$code"
 	if inside /awaitd healthcheck "$base" 2>"$work/health.log"; then fail "the health check of nobody says yes"; fi
+}
+
+# process looks for the metrics that need /proc, which a container has and the empty root has not.
+process() {
+	"$root/awaitd" serve --addr "127.0.0.1:$port" >"$work/process.log" 2>&1 &
+	pids+=($!)
+	await_url "$base/readyz"
+	curl -sf "$base/metrics" >"$work/metrics"
+	for name in process_start_time_seconds process_cpu_seconds_total process_resident_memory_bytes; do
+		grep -q "^$name [0-9]" "$work/metrics" || fail "/metrics has no $name"
+	done
+	echo "/metrics has the process's own"
 }
 
 # unit looks at the systemd unit, where there is a systemd to ask.
@@ -221,5 +233,6 @@ refuse
 serve
 scrape
 drain
+process
 unit
 echo "the image builds, refuses, serves, is scraped and drains"

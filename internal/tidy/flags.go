@@ -51,7 +51,8 @@ func missingFlags(t *Tree) []Offence {
 	return append(found, missingVariables(t, known)...)
 }
 
-// ourArguments is the part of a piece in which flags are ours: a span of nothing but flags, or what follows our command.
+// ourArguments is the part of a piece in which flags are ours: a span of nothing but flags, or what follows our
+// command.
 func ourArguments(p piece) string {
 	if p.kind != codeSpan && p.kind != fencedLine {
 		return ""
