@@ -66,8 +66,8 @@ func cloudEventPayload(body []byte) (*record.Payload, error) {
 	return p, nil
 }
 
-// contentOf is the data of an event in JSON (CloudEvents JSON format, 3.1): JSON unless its type says otherwise, and then
-// a string stands for its text.
+// contentOf is the data of an event in JSON (CloudEvents JSON format, 3.1): JSON unless its type says otherwise, and
+// then a string stands for its text.
 func contentOf(e cloudEvent) (contentType string, data []byte) {
 	switch {
 	case e.ContentType == "":

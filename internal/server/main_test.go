@@ -1,0 +1,77 @@
+package server
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"testing"
+
+	"github.com/awaitd/awaitd/api"
+	"github.com/awaitd/awaitd/api/contract"
+	"go.uber.org/goleak"
+)
+
+var update = flag.Bool("update", false, "record the answers in testdata/*.txt anew")
+
+// spec checks every answer that any test of this package gets.
+var spec = func() *contract.Spec {
+	s, err := contract.New()
+	if err != nil {
+		panic(err)
+	}
+	return s
+}()
+
+// The documented answers that this version cannot give, and why.
+var (
+	unseenStatuses = []int{
+		422, // needs Idempotency-Key, which this version refuses with 501
+		507, // needs a disk; this version keeps all in memory
+	}
+	unseenAnswers = []string{
+		"POST /fetch 404",         // needs after, which this version refuses with 501
+		"POST /fetch/batch 404",   // the same
+		"POST /futures 404",       // needs a durable wait, refused with 501
+		"GET /metrics 200 ",       // seen
+		"GET /futures/{id} 503",   // reads never answer 503: they go on while the server drains
+		"POST /fetch 503 stalled", // no such code here
+	}
+	unseenCodes = []api.Code{
+		api.CodeIdempotencyKeyInvalid, api.CodeIdempotencyMismatch, // see 422
+		api.CodeStorageFull, // see 507
+	}
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	code := m.Run()
+	whole := flag.Lookup("test.run").Value.String() == "" && flag.Lookup("test.skip").Value.String() == ""
+	if code == 0 && whole && flag.Lookup("test.list").Value.String() == "" {
+		code = complete()
+	}
+	if err := goleak.Find(); code == 0 && err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// complete demands that the tests have seen everything that the contract documents and this version can answer.
+func complete() int {
+	missing := slices.DeleteFunc(spec.Unseen(unseenStatuses...), func(a string) bool {
+		return slices.Contains(unseenAnswers, a)
+	})
+	codes := spec.UnseenCodes(unseenCodes...)
+	if len(missing)+len(codes) == 0 {
+		return 0
+	}
+	fmt.Fprintln(os.Stderr, "FAIL: documented, but no test has seen it:")
+	for _, a := range missing {
+		fmt.Fprintln(os.Stderr, "   ", a)
+	}
+	for _, c := range codes {
+		fmt.Fprintln(os.Stderr, "    code", c)
+	}
+	return 1
+}
