@@ -4,13 +4,10 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"os/signal"
 	"runtime"
-	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -37,7 +34,7 @@ func main() {
 		kong.Name("awaitd"),
 		kong.Description("Hand slow, flaky HTTP calls to a server, set events, and await one, all, any or k of them with one call."),
 		kong.DefaultEnvars("AWAITD"),
-		kong.UsageOnError(),
+		kong.ShortUsageOnError(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 	)
 	if err := parsed.Run(); err != nil {
@@ -52,7 +49,7 @@ type serve struct {
 
 // Run serves until SIGTERM or SIGINT, and then drains. A second signal ends it at once.
 func (s *serve) Run() error {
-	s.Options.Version = versionOf()
+	s.Options.Version = app.Version(version)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	context.AfterFunc(ctx, stop)
@@ -83,37 +80,17 @@ func (k *keyNew) Run() error {
 }
 
 type healthcheck struct {
-	URL string `arg:"" optional:"" default:"http://127.0.0.1:8080" help:"Where the server answers."`
+	URL      string        `arg:"" optional:"" default:"http://127.0.0.1:8080" help:"Where the server answers."`
+	Patience time.Duration `default:"0s" help:"Ask again for this long before giving up."`
 }
 
-// Run asks the server.
-func (h *healthcheck) Run() error {
-	client := http.Client{Timeout: 2 * time.Second}
-	resp, err := client.Get(h.URL + "/healthz")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	if resp.StatusCode != http.StatusOK {
-		return errors.New("unhealthy: " + resp.Status)
-	}
-	return nil
-}
+// Run asks the server until it is healthy or patience ends.
+func (h *healthcheck) Run() error { return app.Healthcheck(h.URL, h.Patience) }
 
 type showVersion struct{}
 
 // Run prints the version, and what it was built with.
 func (showVersion) Run() error {
-	fmt.Println("awaitd", versionOf(), runtime.Version(), runtime.GOOS+"/"+runtime.GOARCH)
+	fmt.Println("awaitd", app.Version(version), runtime.Version(), runtime.GOOS+"/"+runtime.GOARCH)
 	return nil
-}
-
-func versionOf() string {
-	if version != "" {
-		return version
-	}
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
-		return info.Main.Version
-	}
-	return "dev"
 }
