@@ -224,10 +224,11 @@ func TestTooManyPartsAreRefused(t *testing.T) {
 		}
 	}
 	var batch api.BatchRequest
-	if p := problemOf(t, `{"fetches":[`+many(10_000, `{"url":"u"}`)+`]}`, &batch); p != nil || len(batch.Fetches) != 10_000 {
+	p := problemOf(t, `{"fetches":[`+many(10_000, `{"url":"u"}`)+`]}`, &batch)
+	if p != nil || len(batch.Fetches) != 10_000 {
 		t.Errorf("10 000 fetches: %v", p)
 	}
-	p := problemOf(t, `{"fetches":[`+many(10_001, `{"url":"u"}`)+`]}`, &batch)
+	p = problemOf(t, `{"fetches":[`+many(10_001, `{"url":"u"}`)+`]}`, &batch)
 	if p == nil || p.Errors[0].Pointer != "/fetches" {
 		t.Errorf("10 001 fetches: %v", p)
 	}

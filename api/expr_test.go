@@ -126,14 +126,17 @@ func TestFaultyExpressionsAreRefusedAtTheirPlace(t *testing.T) {
 
 // Broken JSON and doubled names are faults of the syntax, wherever in an expression they stand.
 func TestBrokenSyntaxInsideAnExpressionIsReported(t *testing.T) {
-	whole := `{"any":[{"at_least":1,"of":["event:a"]},{"event":"a","times":1},{"future":"f"},{"sleep":5},{"settled":"event:b"}]}`
+	whole := `{"any":[{"at_least":1,"of":["event:a"]},{"event":"a","times":1},{"future":"f"},{"sleep":5},` +
+		`{"settled":"event:b"}]}`
 	for n := range len(whole) {
 		var got api.Expr
 		if err := json.Unmarshal([]byte(whole[:n]), &got); err == nil {
 			t.Errorf("%s: read without fault", whole[:n])
 		}
 	}
-	for _, in := range []string{`{"event":"a","event":"b"}`, `{"all":["event:a"]]`, `{"all":[tru]}`, `{"all"}`, "\"event:\xff\""} {
+	for _, in := range []string{
+		`{"event":"a","event":"b"}`, `{"all":["event:a"]]`, `{"all":[tru]}`, `{"all"}`, "\"event:\xff\"",
+	} {
 		var got api.Expr
 		if err := json.Unmarshal([]byte(in), &got); err == nil {
 			t.Errorf("%s: read without fault", in)

@@ -52,7 +52,8 @@ func TestTheCatalogueIsACopy(t *testing.T) {
 // A problem has type, title and status from the catalogue, and is the JSON of RFC 9457.
 func TestProblemsTakeTheirWordsFromTheCatalogue(t *testing.T) {
 	p := api.NewProblem(api.CodeBusy, "")
-	want := `{"type":"/problems/busy","title":"The server is busy","status":429,"detail":"The server is busy.","code":"busy"}`
+	want := `{"type":"/problems/busy","title":"The server is busy","status":429,"detail":"The server is busy.",` +
+		`"code":"busy"}`
 	if got := string(marshal(t, p)); got != want {
 		t.Errorf("got %s", got)
 	}

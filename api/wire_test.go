@@ -54,12 +54,13 @@ func TestEveryFutureIsValidByItsSchema(t *testing.T) {
 	running.State, running.Reason, running.QueuePosition, running.StartedAt = api.StateRunning, nil, nil, &t0
 	failed := fetched()
 	failed.State, failed.Error = api.StateFailed, &api.FutureError{Type: api.ErrorHTTPStatus, Message: "Status 503."}
+	none := map[string]api.Strings{}
 	empty := fetched()
-	empty.Result = &api.Result{Status: new(0), Headers: map[string]api.Strings{}, Bytes: new(int64(0)), Text: new("")}
+	empty.Result = &api.Result{Status: new(0), Headers: none, Bytes: new(int64(0)), Text: new("")}
 	binary := fetched()
-	binary.Result = &api.Result{Status: new(999), Headers: map[string]api.Strings{}, Bytes: new(int64(0)), Base64: []byte{}}
+	binary.Result = &api.Result{Status: new(999), Headers: none, Bytes: new(int64(0)), Base64: []byte{}}
 	long := fetched()
-	long.Result = &api.Result{Status: new(200), Headers: map[string]api.Strings{}, Bytes: new(int64(1 << 30)), Truncated: true}
+	long.Result = &api.Result{Status: new(200), Headers: none, Bytes: new(int64(1 << 30)), Truncated: true}
 	null := fetched()
 	null.Kind, null.Attempts, null.Request, null.StartedAt = api.KindPromise, nil, nil, nil
 	null.Result = &api.Result{JSON: jsontext.Value("null")}

@@ -57,11 +57,7 @@ func (s *Spec) elsewhere(component string, want int, method string, status int, 
 	if status != want {
 		return fmt.Errorf("want status %d", want)
 	}
-	r, err := s.at("components", "responses", component).response()
-	if err != nil {
-		return err
-	}
-	return s.answer(r, method, h, body)
+	return s.answer(s.anywhere[component], method, h, body)
 }
 
 // allows checks that Allow names the methods of the path, and besides at most HEAD and OPTIONS.

@@ -23,8 +23,9 @@ type Spec struct {
 	doc      map[string]any
 	compiler *jsonschema.Compiler
 	paths    []path
+	anywhere map[string]*response // what is answered on any path, by the name of the component
 
-	mu    sync.Mutex
+	mu    sync.Mutex      // of what follows, and of the compiler
 	seen  map[string]bool // "POST /fetch 202"
 	codes map[api.Code]bool
 }
@@ -64,8 +65,13 @@ func New() (*Spec, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the OpenAPI file: %w", err)
 	}
+	return newSpec(doc)
+}
+
+func newSpec(doc any) (*Spec, error) {
 	s := &Spec{
 		doc:      doc.(map[string]any),
+		anywhere: make(map[string]*response),
 		compiler: jsonschema.NewCompiler(),
 		seen:     make(map[string]bool),
 		codes:    make(map[api.Code]bool),
@@ -80,7 +86,12 @@ func New() (*Spec, error) {
 }
 
 // load builds the paths.
-func (s *Spec) load() error {
+func (s *Spec) load() (err error) {
+	for _, name := range []string{"NotFound", "MethodNotAllowed", "CrossOrigin"} {
+		if s.anywhere[name], err = s.at("components", "responses", name).response(); err != nil {
+			return fmt.Errorf("response %s: %w", name, err)
+		}
+	}
 	templates := s.at("paths").object()
 	for _, template := range slices.Sorted(maps.Keys(templates)) {
 		p := path{template: template, segments: strings.Split(template, "/"), operations: make(map[string]*operation)}
@@ -106,6 +117,8 @@ func (s *Spec) load() error {
 
 // Schema is the compiled schema of that name in components.
 func (s *Spec) Schema(name string) (*jsonschema.Schema, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return s.at("components", "schemas", name).compile()
 }
 

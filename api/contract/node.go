@@ -24,8 +24,8 @@ func (s *Spec) at(names ...string) node {
 	return n
 }
 
-// get is the member name of an object or the item with that number of a list. A $ref is followed only where it stands alone: in a schema with other
-// keywords beside it, it is a keyword like them.
+// get is the member name of an object, or the item with that number of a list. A $ref is followed only where it
+// stands alone: in a schema with other keywords beside it, it is a keyword like them.
 func (n node) get(name string) node {
 	token := strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
 	n.pointer += "/" + url.PathEscape(token)

@@ -8,7 +8,6 @@ import (
 
 // Reporter is what Transport needs of a *testing.T.
 type Reporter interface {
-	Helper()
 	Errorf(format string, args ...any)
 }
 
@@ -25,7 +24,6 @@ type transport struct {
 }
 
 func (c *transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	c.t.Helper()
 	var sent []byte
 	if req.Body != nil {
 		var err error
