@@ -55,7 +55,7 @@ func (s *Server) problem(err error) *api.Problem {
 		return api.NewProblem(api.CodeIDTaken, "There is a future "+taken.ID+" already.")
 	}
 	if settled, ok := errors.AsType[*await.SettledError](err); ok {
-		p := api.NewProblem(api.CodeAlreadySettled, "The future has settled, and not like that.")
+		p := api.NewProblem(api.CodeAlreadySettled, "The future is settled already, with another outcome.")
 		p.Future = s.view().future(await.View{Future: settled.Future})
 		return p
 	}

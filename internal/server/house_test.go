@@ -369,7 +369,7 @@ func (w *targets) outcome(job fetch.Job, u *url.URL) *record.Outcome {
 	case "/again": // fails once with a reason to try again
 		if job.N == 1 {
 			o := failed(job, record.FailTimeout, "The attempt did not end in time.")
-			o.Retry, o.RetryAfter = true, time.Hour
+			o.Retry, o.RetryAfter = true, time.Minute
 			return o
 		}
 	}
