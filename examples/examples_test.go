@@ -38,13 +38,31 @@ type world struct{ awaitd, target string }
 func start(t *testing.T) world {
 	t.Helper()
 	bin := t.TempDir()
-	build := exec.Command("go", "build", "-o", bin+string(filepath.Separator), "../cmd/server", "./flaky", "./release")
+	build := exec.Command(
+		"go",
+		"build",
+		"-o",
+		bin+string(filepath.Separator),
+		"../cmd/server",
+		"./flaky",
+		"./release",
+	)
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
 	t.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
 	w := world{
-		awaitd: launch(t, `"url":"(http://[^"]+)"`, "server", "--addr", "127.0.0.1:0", "--allow-target", "127.0.0.1/32", "--log-format", "json"),
+		awaitd: launch(
+			t,
+			`"url":"(http://[^"]+)"`,
+			"server",
+			"--addr",
+			"127.0.0.1:0",
+			"--allow-target",
+			"127.0.0.1/32",
+			"--log-format",
+			"json",
+		),
 		target: launch(t, `on (http://\S+)`, "flaky", "127.0.0.1:0"),
 	}
 	t.Setenv("AWAITD_URL", w.awaitd)

@@ -66,11 +66,18 @@ func run(rounds, fetches, parked, clients int) error {
 
 // describe says what was measured where.
 func describe() {
-	fmt.Printf("machine: %s, %d processors, %s/%s, %s\n", processor(), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())
+	fmt.Printf(
+		"machine: %s, %d processors, %s/%s, %s\n",
+		cpuModel(),
+		runtime.NumCPU(),
+		runtime.GOOS,
+		runtime.GOARCH,
+		runtime.Version(),
+	)
 	fmt.Printf("command: go run ./bench/service %s\n\n", strings.Join(os.Args[1:], " "))
 }
 
-func processor() string {
+func cpuModel() string {
 	info, err := os.ReadFile("/proc/cpuinfo")
 	if err != nil {
 		return "unknown processor"

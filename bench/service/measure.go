@@ -73,7 +73,11 @@ func measureBatches(t *table, p *process, target *target, fetches int) error {
 	}
 	submitted := time.Since(began)
 	for from := 0; from < len(ids); from += size {
-		wait := map[string]any{"for": map[string]any{"all": ids[from:min(from+size, len(ids))]}, "timeout": "60s", "results": "state"}
+		wait := map[string]any{
+			"for":     map[string]any{"all": ids[from:min(from+size, len(ids))]},
+			"timeout": "60s",
+			"results": "state",
+		}
 		var answer struct{ Outcome string }
 		if err := p.call("POST", "/wait", wait, &answer); err != nil {
 			return err

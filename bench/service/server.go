@@ -30,7 +30,19 @@ func startServer(dir string) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &process{cmd: exec.Command(bin, "serve", "--memory", "--addr", "127.0.0.1:0", "--allow-target", "127.0.0.1/32", "--log-format", "json")}
+	p := &process{
+		cmd: exec.Command(
+			bin,
+			"serve",
+			"--memory",
+			"--addr",
+			"127.0.0.1:0",
+			"--allow-target",
+			"127.0.0.1/32",
+			"--log-format",
+			"json",
+		),
+	}
 	fmt.Printf("server:  awaitd %s\n\n", strings.Join(p.cmd.Args[1:], " "))
 	log, err := p.cmd.StderrPipe()
 	if err != nil {
@@ -50,7 +62,9 @@ func startServer(dir string) (*process, error) {
 		return nil, fmt.Errorf("the server ended: %v", p.cmd.Wait())
 	}
 	go func() { _, _ = io.Copy(os.Stderr, log) }()
-	p.client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 10_000, DialContext: (&net.Dialer{}).DialContext}}
+	p.client = &http.Client{
+		Transport: &http.Transport{MaxIdleConnsPerHost: 10_000, DialContext: (&net.Dialer{}).DialContext},
+	}
 	return p, nil
 }
 

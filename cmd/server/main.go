@@ -32,7 +32,8 @@ func main() {
 	var c commands
 	parsed := kong.Parse(&c,
 		kong.Name("awaitd"),
-		kong.Description("Hand slow, flaky HTTP calls to a server, set events, and await one, all, any or k of them with one call."),
+		kong.Description("Hand slow, flaky HTTP calls to a server, set events, and await one, all, any "+
+			"or k of them with one call."),
 		kong.DefaultEnvars("AWAITD"),
 		kong.ShortUsageOnError(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
@@ -74,7 +75,8 @@ func (k *keyNew) Run() error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(os.Stderr, "The key, shown only now:\n\n    %s\n\nThe line for the keys file, on standard output:\n\n", secret)
+	fmt.Fprintf(os.Stderr, "The key, shown only now:\n\n    %s\n\n", secret)
+	fmt.Fprintf(os.Stderr, "The line for the keys file, on standard output:\n\n")
 	fmt.Println(line)
 	return nil
 }

@@ -35,9 +35,13 @@ func env(name, otherwise string) string {
 type wait struct {
 	Outcome string
 	Done    []struct {
-		Ref    string
-		Event  *struct{ Payload struct{ JSON json.RawMessage } }
-		Future *struct{ Result struct{ JSON json.RawMessage } }
+		Ref   string
+		Event *struct {
+			Payload struct{ JSON json.RawMessage }
+		}
+		Future *struct {
+			Result struct{ JSON json.RawMessage }
+		}
 	}
 	Pending []struct{ Ref string }
 }

@@ -100,7 +100,8 @@ func newRegistry(version string) *prometheus.Registry {
 		Name: "awaitd_build_info", Help: "Always 1; the version is in the label.",
 	}, []string{"version"})
 	build.WithLabelValues(version).Set(1)
-	registry.MustRegister(build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	process := collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})
+	registry.MustRegister(build, collectors.NewGoCollector(), process)
 	return registry
 }
 
@@ -150,7 +151,8 @@ func (a *App) buildServer(registry *prometheus.Registry) error {
 	}
 	s, err := server.New(server.Options{
 		Kernel: a.kernel, Bodies: a.store, Metrics: registry, Keys: keys, HostsAllowed: hosts,
-		Admit: a.guard.Admit, WaitMax: a.options.MaxWait, BodyBytesMax: int64(a.options.MaxBody), Version: a.options.Version, Log: a.log,
+		Admit: a.guard.Admit, WaitMax: a.options.MaxWait, BodyBytesMax: int64(a.options.MaxBody),
+		Version: a.options.Version, Log: a.log,
 	})
 	if err != nil {
 		return err

@@ -322,7 +322,7 @@ func TestNothingPrivateIsReachableByDefault(t *testing.T) {
 // All faults of the options come together, in the words of the command line.
 func TestAllFaultsAreReportedTogether(t *testing.T) {
 	_, err := New(Options{Addr: "0.0.0.0:0", DataDir: "x", MaxBody: -1}, slog.New(slog.DiscardHandler))
-	for _, flag := range []string{"--addr", "--data-dir", "--workers", "--max-wait", "--max-body", "--max-pending", "--max-waiters"} {
+	for flag := range strings.FieldsSeq("--addr --data-dir --workers --max-wait --max-body --max-pending --max-waiters") {
 		if err == nil || !strings.Contains(err.Error(), flag) {
 			t.Errorf("err = %v, does not name %s", err, flag)
 		}

@@ -50,7 +50,8 @@ func (b *Bytes) UnmarshalText(text []byte) error {
 		return fmt.Errorf("%q is no size: write a number and B, KiB, MiB or GiB, such as 16MiB", text)
 	}
 	n, err := strconv.ParseInt(m[1], 10, 64)
-	unit := map[string]int64{"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}[strings.TrimSuffix(strings.ToLower(m[2]), "ib")]
+	name := strings.TrimSuffix(strings.ToLower(m[2]), "ib")
+	unit := map[string]int64{"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}[name]
 	if err != nil || n > math.MaxInt64/unit {
 		return fmt.Errorf("%q is too large a size", text)
 	}

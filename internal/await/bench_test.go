@@ -2,6 +2,7 @@ package await
 
 import (
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -68,7 +69,10 @@ func BenchmarkLifecycle(b *testing.B) {
 				all.Go(func() {
 					for n := next.Add(1); n <= int64(b.N); n = next.Add(1) {
 						id := fmt.Sprintf("fut_%026d", n)
-						_, err := k.Submit(b.Context(), record.NewFuture{ID: id, Kind: record.KindFetch, Request: request, TTL: time.Hour})
+						_, err := k.Submit(
+							b.Context(),
+							record.NewFuture{ID: id, Kind: record.KindFetch, Request: request, TTL: time.Hour},
+						)
 						if err != nil {
 							b.Error(err)
 							return
@@ -105,7 +109,7 @@ func BenchmarkSet(b *testing.B) {
 					})
 				}
 				for crowd > 0 && k.gauges.waiters.Load() < int64(crowd) {
-					time.Sleep(time.Millisecond)
+					runtime.Gosched()
 				}
 				b.StartTimer()
 				if _, err := k.ChangeEvent(b.Context(), &record.EventChange{Name: "a", Op: record.EventSet}); err != nil {

@@ -136,7 +136,8 @@ func TestAFetchBacksOffAndTriesAgain(t *testing.T) {
 		}
 		h.failWith("f1", 2, record.FailTimeout, -1)
 		f = h.future("f1")
-		if h.state("f1") != "failed timeout" || len(f.Attempts) != 2 || f.Attempts[0].Failure.Type != record.FailConnect {
+		if h.state("f1") != "failed timeout" || len(f.Attempts) != 2 ||
+			f.Attempts[0].Failure.Type != record.FailConnect {
 			h.Errorf("%s, attempts %+v", h.state("f1"), f.Attempts)
 		}
 	})
@@ -177,7 +178,8 @@ func TestCancelAtEveryStage(t *testing.T) {
 	inHouse(t, small(), func(h *house) {
 		delayed := newFetch("late")
 		delayed.Delay = time.Hour
-		if _, err := h.kernel.Submit(h.Context(), newFetch("r1"), newFetch("r2"), newFetch("q1"), newFetch("q2"), delayed); err != nil {
+		h.submit("r1", "r2", "q1", "q2")
+		if _, err := h.kernel.Submit(h.Context(), delayed); err != nil {
 			h.Fatal(err)
 		}
 		h.fetcher.take()
@@ -239,7 +241,8 @@ func TestAPromiseSettlesOnce(t *testing.T) {
 		if err != nil || f.State != record.StateFailed || *f.Failure != failure {
 			h.Fatalf("reject: %+v, %v", f, err)
 		}
-		if f, err = h.kernel.Resolve(h.Context(), "p", []byte(`{"a":1}`)); err != nil || f.State != record.StateSucceeded {
+		if f, err = h.kernel.Resolve(h.Context(), "p", []byte(`{"a":1}`)); err != nil ||
+			f.State != record.StateSucceeded {
 			h.Fatalf("resolve: %+v, %v", f, err)
 		}
 		for range 2 { // at once, and when it is only in the store
@@ -311,18 +314,18 @@ func TestSettlingAgainBeforeTheCommit(t *testing.T) {
 // An id that a caller chose is taken for as long as its future is known: pending, settled, in one submit.
 func TestAChosenIDIsTakenOnce(t *testing.T) {
 	inHouse(t, small(), func(h *house) {
+		named := func(id string) record.NewFuture { return record.NewFuture{ID: id, Kind: record.KindPromise} }
 		h.promise("p")
-		again := record.NewFuture{ID: "p", Kind: record.KindPromise}
 		var taken *IDTakenError
 		for _, stage := range []string{"pending", "settled"} {
-			if _, err := h.kernel.Submit(h.Context(), record.NewFuture{ID: "other", Kind: record.KindPromise}, again); !errors.As(err, &taken) {
+			if _, err := h.kernel.Submit(h.Context(), named("other"), named("p")); !errors.As(err, &taken) {
 				h.Errorf("%s: %v", stage, err)
 			}
 			if _, err := h.kernel.Cancel(h.Context(), "p"); err != nil {
 				h.Fatal(err)
 			}
 		}
-		if _, err := h.kernel.Submit(h.Context(), record.NewFuture{ID: "x", Kind: record.KindPromise}, record.NewFuture{ID: "x", Kind: record.KindPromise}); !errors.As(err, &taken) {
+		if _, err := h.kernel.Submit(h.Context(), named("x"), named("x")); !errors.As(err, &taken) {
 			h.Errorf("twice in one submit: %v", err)
 		}
 		var unknown *UnknownFutureError
@@ -489,7 +492,8 @@ func TestBoundsAreAnswers(t *testing.T) {
 		h.set("one")
 		h.set("two")
 		h.set("two")
-		if _, err := h.kernel.ChangeEvent(h.Context(), &record.EventChange{Name: "three", Op: record.EventSet}); !errors.Is(err, ErrTooManyEvents) {
+		third := &record.EventChange{Name: "three", Op: record.EventSet}
+		if _, err := h.kernel.ChangeEvent(h.Context(), third); !errors.Is(err, ErrTooManyEvents) {
 			h.Errorf("a third event: %v", err)
 		}
 		if a := h.clear("three"); a.Event.Name != "three" || a.Event.Generation != 0 {

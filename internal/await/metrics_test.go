@@ -18,7 +18,12 @@ import (
 func TestMetricsCountWhatHappened(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		registry := prometheus.NewRegistry()
-		h := &house{T: t, fetcher: &targets{}, ended: make(chan error, 1), store: &slowStore{Store: store.OpenMemory()}}
+		h := &house{
+			T:       t,
+			fetcher: &targets{},
+			ended:   make(chan error, 1),
+			store:   &slowStore{Store: store.OpenMemory()},
+		}
 		k, err := New(Options{
 			Limits: small(), Store: h.store, Sequencer: sequence.NewLocal(0), Fetcher: h.fetcher,
 			Wall: time.Now(), Metrics: registry,
@@ -82,7 +87,13 @@ func TestMetricsCountWhatHappened(t *testing.T) {
 				for _, l := range m.GetLabel() {
 					name += " " + l.GetValue()
 				}
-				samples[name] = m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
+				samples[name] = m.GetCounter().
+					GetValue() +
+					m.GetGauge().
+						GetValue() +
+					float64(
+						m.GetHistogram().GetSampleCount(),
+					)
 			}
 		}
 		for name, want := range map[string]float64{

@@ -101,7 +101,11 @@ func drawExpr(t *rapid.T, depth int, at record.Time) api.Expr {
 	case 0:
 		return api.Expr{Op: api.OpEvent, Ref: rapid.SampledFrom(eventNames).Draw(t, "event")}
 	case 1:
-		e := api.Expr{Op: api.OpEvent, Ref: rapid.SampledFrom(eventNames).Draw(t, "event"), Times: rapid.Uint64Range(0, 3).Draw(t, "times")}
+		e := api.Expr{
+			Op:    api.OpEvent,
+			Ref:   rapid.SampledFrom(eventNames).Draw(t, "event"),
+			Times: rapid.Uint64Range(0, 3).Draw(t, "times"),
+		}
 		if e.Times == 0 || rapid.Bool().Draw(t, "has after") {
 			after := rapid.Uint64Range(0, 3).Draw(t, "after")
 			e.After = &after
@@ -110,7 +114,10 @@ func drawExpr(t *rapid.T, depth int, at record.Time) api.Expr {
 	case 2, 3:
 		return api.Expr{Op: api.OpFuture, Ref: rapid.SampledFrom(futureIDs).Draw(t, "future")}
 	case 4:
-		return api.Expr{Op: api.OpSleep, Sleep: time.Duration(rapid.IntRange(0, 9).Draw(t, "sleep")) * time.Millisecond}
+		return api.Expr{
+			Op:    api.OpSleep,
+			Sleep: time.Duration(rapid.IntRange(0, 9).Draw(t, "sleep")) * time.Millisecond,
+		}
 	case 5:
 		return api.Expr{Op: api.OpUntil, Until: (at + record.Time(rapid.IntRange(-2, 9).Draw(t, "until"))).Time()}
 	}
@@ -140,7 +147,13 @@ func TestTheEvaluatorAgreesWithANaiveOne(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := newState(DefaultLimits(), 1000, newTally(&Kernel{}))
 		s.at = 1000
-		o := &oracle{now: 1000, states: map[string]record.State{}, sets: map[string]uint64{}, up: map[string]bool{}, woken: map[*api.Expr]bool{}}
+		o := &oracle{
+			now:    1000,
+			states: map[string]record.State{},
+			sets:   map[string]uint64{},
+			up:     map[string]bool{},
+			woken:  map[*api.Expr]bool{},
+		}
 		for _, id := range futureIDs {
 			must(t, s, &record.Submit{Futures: []record.NewFuture{{ID: id, Kind: record.KindPromise}}})
 			o.states[id] = record.StatePending
@@ -257,7 +270,9 @@ func TestTheSameTurnsMakeTheSameFacts(t *testing.T) {
 		for n := range 300 {
 			s.advance(record.Time(1000 + 7*n))
 			id := fmt.Sprintf("f%d", n%97)
-			var c record.Command = &record.EventChange{Name: fmt.Sprintf("e%d", n%5), Op: record.EventSet, TTL: time.Duration(n) * time.Millisecond}
+			var c record.Command = &record.EventChange{
+				Name: fmt.Sprintf("e%d", n%5), Op: record.EventSet, TTL: time.Duration(n) * time.Millisecond,
+			}
 			switch n % 4 {
 			case 0, 1:
 				f := newFetch(fmt.Sprintf("f%d", n))

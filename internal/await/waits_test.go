@@ -35,7 +35,10 @@ func TestTheTruthTable(t *testing.T) {
 		{`{"at_least":2,"of":["event:a","event:b","event:c"]}`, `set c`, `sleeps`},
 		{`{"at_least":2,"of":["event:a","event:b","event:c"]}`, `set c, set a`, `satisfied: event:c event:a | event:b`},
 		{`{"at_least":2,"of":["future:p","future:q","future:r"]}`, `-p`, `sleeps`},
-		{`{"at_least":2,"of":["future:p","future:q","future:r"]}`, `-p, -r`, `failed: future:p(failed) future:r(failed) | future:q`},
+		{
+			`{"at_least":2,"of":["future:p","future:q","future:r"]}`, `-p, -r`,
+			`failed: future:p(failed) future:r(failed) | future:q`,
+		},
 		{`{"settled":"future:p"}`, `-p`, `satisfied: future:p(failed)`},
 		{`{"settled":{"all":["future:p","future:q"]}}`, `-p`, `satisfied: future:p(failed) | future:q`},
 		{`{"all":[{"settled":"future:p"},{"settled":"future:q"}]}`, `-p, +q`, `satisfied: future:p(failed) future:q`},
@@ -43,7 +46,10 @@ func TestTheTruthTable(t *testing.T) {
 
 		{`{"all":[{"any":["event:a","event:b"]},"event:c"]}`, `set b, set a, set c`, `satisfied: event:b event:a event:c`},
 		{`{"any":[{"all":["event:a","future:p"]},"event:c"]}`, `-p, set c`, `satisfied: future:p(failed) event:c | event:a`},
-		{`{"any":[{"all":["future:q","future:p"]},"future:r"]}`, `-p, -r`, `failed: future:p(failed) future:r(failed) | future:q`},
+		{
+			`{"any":[{"all":["future:q","future:p"]},"future:r"]}`, `-p, -r`,
+			`failed: future:p(failed) future:r(failed) | future:q`,
+		},
 
 		{`{"event":"a","after":0}`, `set a`, `satisfied: event:a`},
 		{`{"event":"a","after":1}`, `set a, clear a`, `sleeps`},
@@ -250,7 +256,8 @@ func TestWhoLeavesIsForgotten(t *testing.T) {
 
 		gone, cancel := context.WithCancel(h.Context())
 		cancel()
-		if _, err := h.kernel.Wait(gone, WaitRequest{For: h.expr(`"event:a"`), Timeout: time.Hour}); !errors.Is(err, context.Canceled) {
+		long := WaitRequest{For: h.expr(`"event:a"`), Timeout: time.Hour}
+		if _, err := h.kernel.Wait(gone, long); !errors.Is(err, context.Canceled) {
 			h.Errorf("gone before: %v", err)
 		}
 		h.expectNobody()
@@ -286,7 +293,9 @@ func TestWokenCountsDecidedWaits(t *testing.T) {
 		if n := <-counts; n != 2 {
 			h.Errorf("woken = %d, want 2", n)
 		}
-		if a, b, c := one.now(), two.now(), both.now(); a != "satisfied: event:a" || b != "satisfied: event:a | event:b" || c != "sleeps" {
+		if a, b, c := one.now(), two.now(), both.now(); a != "satisfied: event:a" ||
+			b != "satisfied: event:a | event:b" ||
+			c != "sleeps" {
 			h.Errorf("after set and clear: %s; %s; %s", a, b, c)
 		}
 		if a := h.set("b"); a.Woken != 1 {
@@ -302,7 +311,13 @@ func TestWokenCountsDecidedWaits(t *testing.T) {
 func TestCancelRestCancelsWhatIsLeft(t *testing.T) {
 	inHouse(t, small(), func(h *house) {
 		h.promise("p", "q", "r")
-		w := h.waitFor(WaitRequest{For: h.expr(`{"any":["future:p","future:q","event:a"]}`), Timeout: time.Minute, CancelRest: true})
+		w := h.waitFor(
+			WaitRequest{
+				For:        h.expr(`{"any":["future:p","future:q","event:a"]}`),
+				Timeout:    time.Minute,
+				CancelRest: true,
+			},
+		)
 		h.happens("+p")
 		if got := w.now(); got != "satisfied: future:p | future:q event:a" {
 			h.Errorf("answer: %s", got)
@@ -310,7 +325,9 @@ func TestCancelRestCancelsWhatIsLeft(t *testing.T) {
 		if p, q := h.state("p"), h.state("q"); p != "succeeded" || q != "cancelled cancelled" {
 			h.Errorf("p %s, q %s", p, q)
 		}
-		w = h.waitFor(WaitRequest{For: h.expr(`{"any":["future:p","future:r"]}`), Timeout: time.Minute, CancelRest: true})
+		w = h.waitFor(
+			WaitRequest{For: h.expr(`{"any":["future:p","future:r"]}`), Timeout: time.Minute, CancelRest: true},
+		)
 		if got := w.now(); got != "satisfied: future:p | future:r" || h.state("r") != "cancelled cancelled" {
 			h.Errorf("answer: %s, r %s", got, h.state("r"))
 		}
@@ -335,7 +352,8 @@ func TestDrainWakesEverybody(t *testing.T) {
 		if got := h.wait(`"event:a"`).now(); got != "pending: | event:a" {
 			h.Errorf("late: %s", got)
 		}
-		if _, err := h.kernel.Submit(h.Context(), newFetch("new")); !errors.Is(err, ErrDraining) || !h.kernel.Draining() {
+		if _, err := h.kernel.Submit(h.Context(), newFetch("new")); !errors.Is(err, ErrDraining) ||
+			!h.kernel.Draining() {
 			h.Errorf("submit: %v", err)
 		}
 		h.succeed("r1", 1)
@@ -352,7 +370,8 @@ func TestDrainWakesEverybody(t *testing.T) {
 func TestAnEventFallsAfterItsTTL(t *testing.T) {
 	inHouse(t, small(), func(h *house) {
 		set := func(ttl time.Duration) {
-			if _, err := h.kernel.ChangeEvent(h.Context(), &record.EventChange{Name: "a", Op: record.EventSet, TTL: ttl}); err != nil {
+			set := &record.EventChange{Name: "a", Op: record.EventSet, TTL: ttl}
+			if _, err := h.kernel.ChangeEvent(h.Context(), set); err != nil {
 				h.Error(err)
 			}
 		}
@@ -398,10 +417,12 @@ func TestInspectShowsWhoWaits(t *testing.T) {
 		if err != nil {
 			h.Fatal(err)
 		}
-		if in.Running != 2 || in.Queued != 1 || in.Pending != 3 || in.Waiters != 2 || in.Events != 2 || in.Uptime < 3*time.Second {
+		if in.Running != 2 || in.Queued != 1 || in.Pending != 3 || in.Waiters != 2 || in.Events != 2 ||
+			in.Uptime < 3*time.Second {
 			h.Errorf("inspection: %+v", in)
 		}
-		if len(in.Waits) != 2 || in.Waits[0].For.String() != "all(event:a, event:b)" || in.Waits[0].Done != 1 || in.Waits[0].Pending != 1 {
+		if len(in.Waits) != 2 || in.Waits[0].For.String() != "all(event:a, event:b)" || in.Waits[0].Done != 1 ||
+			in.Waits[0].Pending != 1 {
 			h.Errorf("waits: %+v", in.Waits)
 		}
 		if !h.kernel.Alive() {

@@ -83,7 +83,9 @@ func TestAbsentAndEmptyStayDifferent(t *testing.T) {
 
 // No single damaged bit of a stored fact goes unnoticed.
 func TestEveryFlippedBitIsNoticed(t *testing.T) {
-	stored := EncodeFuture(&Future{ID: "fut_1", Kind: KindFetch, Request: &Request{Method: "GET", URL: "http://a.example/"}})
+	stored := EncodeFuture(
+		&Future{ID: "fut_1", Kind: KindFetch, Request: &Request{Method: "GET", URL: "http://a.example/"}},
+	)
 	for i := range stored {
 		for bit := range 8 {
 			damaged := append([]byte(nil), stored...)
@@ -136,7 +138,8 @@ func TestDecodingNeverPanics(t *testing.T) {
 // Adding a positive duration always moves time: a 1 ns delay is 1 ms, not nothing.
 func TestTimeRoundsUp(t *testing.T) {
 	start := TimeOf(time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC))
-	for d, want := range map[time.Duration]Time{0: 0, 1: 1, time.Millisecond: 1, time.Millisecond + 1: 2, time.Hour: 3_600_000} {
+	moved := map[time.Duration]Time{0: 0, 1: 1, time.Millisecond: 1, time.Millisecond + 1: 2, time.Hour: 3_600_000}
+	for d, want := range moved {
 		if got := start.Add(d) - start; got != want {
 			t.Errorf("Add(%v) moved %d ms, want %d", d, got, want)
 		}

@@ -86,8 +86,8 @@ const (
 	FailRejected         FailureType = "rejected"
 	FailCancelled        FailureType = "cancelled"
 	FailDependencyFailed FailureType = "dependency_failed"
-	FailOutcomeUnknown   FailureType = "outcome_unknown" // the server died while a request that must not be repeated was under way
-	FailQuarantined      FailureType = "quarantined"     // the server died twice in a row while this fetch was under way
+	FailOutcomeUnknown   FailureType = "outcome_unknown" // the server died during a request that must not be repeated
+	FailQuarantined      FailureType = "quarantined"     // the server died twice in a row during this fetch
 )
 
 // Attempt is one try of a fetch, as shown to the caller.
