@@ -29,9 +29,13 @@ type coroutine struct {
 	stop  func()
 	yield func(struct{}) bool
 
+	ahead, behind *coroutine // among those whose task has been suspended
+	listed        bool
+
 	waiter      Waiter      // in the list of what the task waits for
 	awaiting    *futureBase // the future whose list that is, if it is a future's: cancelled with the task
 	timer       TimerHandle // of Sleep
+	odd         bool        // there is something to look at when the task goes on
 	interrupted bool        // what the task waits for was taken from it by Cancel
 	left        bool        // by Goexit: not to be used again
 	closing     int         // how often the task has awaited since Close
@@ -70,17 +74,35 @@ func (l *Loop) idleMax() int {
 	return l.options.IdleCoroutinesMax
 }
 
-// serve is the life of a coroutine.
+// serve is the life of a coroutine. It runs its task, and then whatever other tasks are to begin right after it in this
+// turn: the way out to the loop and in again costs as much as all the rest of a small task.
 func (co *coroutine) serve(yield func(struct{}) bool) {
 	co.yield = yield
 	for {
 		co.adopt()
-		co.task.self.run()
-		co.task = nil
+		for ok := true; ok; ok = co.beginNext() {
+			co.task.self.run()
+		}
 		if !yield(struct{}{}) {
 			return
 		}
 	}
+}
+
+// beginNext takes the next callback of the batch if that is the first step of a task.
+func (co *coroutine) beginNext() bool {
+	l := co.loop
+	if l.cursor < len(l.batch) && l.strict.Load() == 0 {
+		if task, ok := l.batch[l.cursor].(*taskCore); ok && task.co == nil && !task.mustCancel {
+			l.listen(co.task)
+			l.cursor++
+			l.current = task
+			co.task, task.co = task, co
+			return true
+		}
+	}
+	co.task = nil
+	return false
 }
 
 // leave is called when a task called Goexit, in its last deferred function. To return from there would end the
@@ -91,15 +113,39 @@ func (co *coroutine) leave() {
 	co.yield(struct{}{})
 }
 
-// suspend gives control back to the loop until something schedules the task.
-func (co *coroutine) suspend() error {
-	if !co.yield(struct{}{}) {
+// A task is suspended by join, co.yield and back, in this order. The call of yield stands in Await, Wait, Sleep and
+// Yield themselves, as that of next stands in Loop.run: each frame between them and the switch is a return that the
+// processor predicts wrong, because the stack under it was exchanged.
+
+// join makes the current task wait in a list. A task that was asked to end while it ran is not kept waiting.
+func (l *Loop) join(ws *Waiters, method string) *coroutine {
+	t := l.taskFor(method)
+	if t.mustCancel {
+		l.schedule(t)
+	} else {
+		ws.Add(&t.co.waiter)
+	}
+	t.co.list()
+	return t.co
+}
+
+// back is what a task finds that goes on: an error if its wait was cut short.
+func (co *coroutine) back(ok bool) error {
+	if ok && !co.odd {
+		return nil
+	}
+	return co.cutShort(ok)
+}
+
+func (co *coroutine) cutShort(ok bool) error {
+	if !ok {
 		return co.close()
 	}
 	co.adopt()
 	t := co.task
-	if t.mustCancel || co.interrupted {
-		t.mustCancel, co.interrupted = false, false
+	cut := t.mustCancel || co.interrupted
+	t.mustCancel, co.interrupted, co.odd = false, false, false
+	if cut {
 		return ErrCancelled
 	}
 	return nil
@@ -137,12 +183,8 @@ func (co *coroutine) Wake() { co.loop.schedule(co.task) }
 
 // park suspends the current task until the list is woken.
 func (l *Loop) park(ws *Waiters, method string) error {
-	t := l.taskFor(method)
-	if t.mustCancel {
-		return l.yield(t) // asked for while it ran: not to be kept waiting
-	}
-	ws.Add(&t.co.waiter)
-	return t.co.suspend()
+	co := l.join(ws, method)
+	return co.back(co.yield(struct{}{}))
 }
 
 // taskFor is the task that runs now. It panics if there is none.
@@ -163,20 +205,56 @@ func (l *Loop) closeCoroutines() {
 			l.closeCoroutines()
 		}
 	}()
-	for l.tasks.first != nil {
-		t := l.tasks.first
-		if t.co == nil {
-			t.self.settleCancelled()
-			continue
-		}
-		l.current = t
-		t.co.stop()
+	for co := l.suspended.first; co != nil; co = l.suspended.first {
+		l.current = co.task
+		co.stop()
 	}
 	l.current = nil
+	for i := 0; i < len(l.ready); i++ {
+		if task, ok := l.ready[i].(*taskCore); ok && task.co == nil && task.future.state == pending {
+			task.self.settleCancelled()
+		}
+	}
 	for n := len(l.idle); n > 0; n = len(l.idle) {
 		co := l.idle[n-1]
 		l.idle = l.idle[:n-1]
 		co.stop()
 	}
 	completed = true
+}
+
+// coroutineList is the coroutines whose task has been suspended at least once. Tasks that never were are not worth the
+// entry: until their first step they are in the ready queue.
+type coroutineList struct{ first, last *coroutine }
+
+// list makes the coroutine findable for Close and AllTasks.
+func (co *coroutine) list() {
+	if !co.listed {
+		co.loop.suspended.add(co)
+	}
+}
+
+func (cs *coroutineList) add(co *coroutine) {
+	co.listed = true
+	co.behind = cs.last
+	if cs.last == nil {
+		cs.first = co
+	} else {
+		cs.last.ahead = co
+	}
+	cs.last = co
+}
+
+func (cs *coroutineList) remove(co *coroutine) {
+	if co.behind == nil {
+		cs.first = co.ahead
+	} else {
+		co.behind.ahead = co.ahead
+	}
+	if co.ahead == nil {
+		cs.last = co.behind
+	} else {
+		co.ahead.behind = co.behind
+	}
+	co.ahead, co.behind, co.listed = nil, nil, false
 }

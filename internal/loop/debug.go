@@ -42,10 +42,14 @@ func (l *Loop) own(method string) {
 // asyncio does: what was scheduled would never run.
 func (l *Loop) ownOpen(method string) {
 	if l.strict.Load() != 0 {
-		l.inspect(method)
-		if l.isClosed() {
-			panic("loop: " + method + " was called on a closed loop")
-		}
+		l.inspectOpen(method)
+	}
+}
+
+func (l *Loop) inspectOpen(method string) {
+	l.inspect(method)
+	if l.isClosed() {
+		panic("loop: " + method + " was called on a closed loop")
 	}
 }
 

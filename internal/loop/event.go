@@ -39,7 +39,8 @@ func (e *Event) Wait() error {
 	if e.set {
 		return nil
 	}
-	return e.loop.park(&e.waiters, "Event.Wait")
+	co := e.loop.join(&e.waiters, "Event.Wait")
+	return co.back(co.yield(struct{}{}))
 }
 
 // Await is Wait for those who take any Awaitable; its value is true.

@@ -83,7 +83,12 @@ func (f *Future[T]) SetException(err error) error {
 // task.
 func (f *Future[T]) Await() (T, error) {
 	if f.state == pending {
-		if err := f.wait(); err != nil {
+		co, err := f.join()
+		if err == nil {
+			err = co.back(co.yield(struct{}{}))
+			co.awaiting = nil
+		}
+		if err != nil {
 			var none T
 			return none, err
 		}
@@ -189,22 +194,22 @@ func (b *futureBase) settle(state futureState, err error) {
 	b.waiters.Wake()
 }
 
-// wait suspends the current task until the future is done.
-func (b *futureBase) wait() error {
+// join makes the current task wait for the future. If the task was asked to end while it ran, the future is cancelled
+// in its place.
+func (b *futureBase) join() (*coroutine, error) {
 	b.loop.own("Await")
 	t := b.loop.taskFor("Await")
 	if b == t.future {
-		return fmt.Errorf("%w: a task cannot await itself", ErrInvalidState)
+		return nil, fmt.Errorf("%w: a task cannot await itself", ErrInvalidState)
 	}
 	co := t.co
 	co.awaiting = b
+	co.list()
 	b.waiters.Add(&co.waiter)
 	if t.mustCancel && b.requestCancel() {
-		t.mustCancel = false // asked for while it ran: what it awaits is cancelled in its place
+		t.mustCancel = false
 	}
-	err := co.suspend()
-	co.awaiting = nil
-	return err
+	return co, nil
 }
 
 // EnsureFuture gives the future behind an awaitable, and starts a task for one that has none. It panics if the future

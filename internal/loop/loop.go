@@ -87,7 +87,8 @@ type Loop struct {
 	pause    Pause
 
 	current     *taskCore // nil while a callback runs
-	tasks       taskList
+	tasks       int       // that are not done
+	suspended   coroutineList
 	taskIDs     uint64
 	taskFactory TaskFactory
 	idle        []*coroutine // the last one is the warmest
@@ -96,8 +97,9 @@ type Loop struct {
 	strict    atomic.Uint32 // strictDebug, strictClosed: loop-only methods must be looked at closely
 	owner     atomic.Uint64 // in debug mode the goroutine that may use the loop; 0 while it does not run
 	home      uint64        // in debug mode the goroutine that runs the loop; 0 means not known yet
-	beats     atomic.Uint32
-	heart     *heart // nil unless the loop is on the machine's clock
+	beats     atomic.Uint32 // of the heart
+	beat      uint32        // the last one heard
+	heart     *heart        // nil unless the loop is on the machine's clock
 	running   atomic.Bool
 	stopping  bool
 	done      chan struct{} // closed by Close

@@ -15,12 +15,15 @@ func Sleep[T any](l *Loop, d time.Duration, value T) (T, error) {
 func (l *Loop) sleep(d time.Duration) error {
 	l.ownOpen("Sleep")
 	t := l.taskFor("Sleep")
+	co := t.co
 	if d <= 0 || t.mustCancel {
-		return l.yield(t)
+		l.schedule(t)
+	} else {
+		co.timer = l.scheduleAt(l.after(d), (*sleeping)(co))
 	}
-	t.co.timer = l.scheduleAt(l.after(d), (*sleeping)(t.co))
-	err := t.co.suspend()
-	t.co.timer = TimerHandle{}
+	co.list()
+	err := co.back(co.yield(struct{}{}))
+	co.timer = TimerHandle{}
 	return err
 }
 
@@ -28,12 +31,10 @@ func (l *Loop) sleep(d time.Duration) error {
 // sleep(0).
 func (l *Loop) Yield() error {
 	l.ownOpen("Yield")
-	return l.yield(l.taskFor("Yield"))
-}
-
-func (l *Loop) yield(t *taskCore) error {
+	t := l.taskFor("Yield")
 	l.schedule(t)
-	return t.co.suspend()
+	t.co.list()
+	return t.co.back(t.co.yield(struct{}{}))
 }
 
 // sleeping is a coroutine whose task sleeps. As in asyncio the end of the time only schedules the task: a cancellation

@@ -58,8 +58,17 @@ func (h *heart) resume() {
 	}
 }
 
-// heard is told how many beats went by during r.
-func (l *Loop) heard(r Runner, beats uint32) {
+// listen is called after each callback.
+func (l *Loop) listen(r Runner) {
+	if now := l.beats.Load(); now != l.beat {
+		l.heard(r, now)
+	}
+}
+
+// heard asks how many beats went by during r.
+func (l *Loop) heard(r Runner, now uint32) {
+	beats := now - l.beat
+	l.beat = now
 	if beats > heartbeats {
 		l.wasSlow(r, time.Duration(beats)*l.slowAfter()/heartbeats)
 	}

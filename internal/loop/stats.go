@@ -47,7 +47,7 @@ func (l *Loop) publish() {
 	}
 	publishCount(&s.ready, &last.Ready, len(l.ready)-l.readyGone)
 	publishCount(&s.timers, &last.Timers, l.wheel.live)
-	publishCount(&s.tasks, &last.Tasks, l.tasks.n)
+	publishCount(&s.tasks, &last.Tasks, l.tasks)
 	publishCount(&s.executing, &last.Executing, l.executor.working+l.executor.queue.len())
 }
 

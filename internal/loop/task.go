@@ -1,8 +1,10 @@
 package loop
 
 import (
+	"cmp"
 	"errors"
 	"runtime/debug"
+	"slices"
 	"strconv"
 )
 
@@ -27,12 +29,11 @@ type taskCore struct {
 	self       taskSelf
 	future     *futureBase
 	co         *coroutine // nil until the first step and after the last
-	next, prev *taskCore  // of the loop's tasks that are not done
-	name       string     // "" means Task-<id>
+	name       *string    // nil means Task-<id>
 	id         uint64
-	cancels    int  // requests to cancel minus Uncancel
-	mustCancel bool // the next step begins with ErrCancelled
-	cancelling bool // Cancel is under way; in a circle of tasks it comes round, and then ends the wait itself
+	cancels    int32 // requests to cancel minus Uncancel
+	mustCancel bool  // the next step begins with ErrCancelled
+	cancelling bool  // Cancel is under way; in a circle of tasks it comes round, and then ends the wait itself
 }
 
 // taskSelf is the Task a taskCore belongs to.
@@ -66,7 +67,7 @@ func CreateTask[T any](l *Loop, coro func() (T, error)) *Task[T] {
 	if l.taskFactory != nil {
 		t.manufacture(l.taskFactory)
 	}
-	l.tasks.add(&t.core)
+	l.tasks++
 	l.schedule(&t.core)
 	return t
 }
@@ -96,21 +97,36 @@ func (l *Loop) CurrentTask() AnyTask {
 // AllTasks are the tasks that are not done, in order of creation.
 func (l *Loop) AllTasks() []AnyTask {
 	l.own("AllTasks")
-	var all []AnyTask
-	for t := l.tasks.first; t != nil; t = t.next {
-		all = append(all, t.self)
+	var all []*taskCore
+	if l.current != nil && !l.current.co.listed {
+		all = append(all, l.current)
 	}
-	return all
+	for co := l.suspended.first; co != nil; co = co.ahead {
+		all = append(all, co.task)
+	}
+	for _, queue := range [][]Runner{l.batch[l.cursor:], l.ready} {
+		for _, r := range queue {
+			if task, ok := r.(*taskCore); ok && task.co == nil {
+				all = append(all, task)
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b *taskCore) int { return cmp.Compare(a.id, b.id) })
+	tasks := make([]AnyTask, len(all))
+	for i, task := range all {
+		tasks[i] = task.self
+	}
+	return tasks
 }
 
 // Name is what SetName set, or else Task-1, Task-2 and so on.
 func (t *Task[T]) Name() string { return t.core.Name() }
 
 // SetName names the task, for logs and exceptions.
-func (t *Task[T]) SetName(name string) { t.core.name = name }
+func (t *Task[T]) SetName(name string) { t.core.name = &name }
 
 // Cancelling is how many requests to cancel the task are pending: calls of Cancel minus calls of Uncancel.
-func (t *Task[T]) Cancelling() int { return t.core.cancels }
+func (t *Task[T]) Cancelling() int { return int(t.core.cancels) }
 
 // Uncancel takes one request to cancel back and returns how many are left. A coroutine that caught ErrCancelled and
 // goes on should call it. With the last request goes a cancellation that has not been thrown yet.
@@ -150,8 +166,11 @@ func (t *Task[T]) broke(value any) {
 func (t *Task[T]) finish(value T, err error) {
 	c := &t.core
 	l := t.loop
+	if co := c.co; co != nil && co.listed {
+		l.suspended.remove(co)
+	}
 	t.coro, c.co = nil, nil
-	l.tasks.remove(c)
+	l.tasks--
 	switch {
 	case err == nil && !c.mustCancel:
 		t.succeed(value)
@@ -168,7 +187,7 @@ func (t *Task[T]) settleCancelled() {
 	t.finish(none, ErrCancelled)
 }
 
-// Run is one step of the task: from one suspension to the next.
+// Run is one step of the task, from one suspension to the next. Loop.run does it itself, when it can.
 func (c *taskCore) Run() {
 	co, l := c.co, c.future.loop
 	if co == nil {
@@ -179,6 +198,7 @@ func (c *taskCore) Run() {
 		co = l.borrowCoroutine()
 		co.task, c.co = c, co
 	}
+	co.odd = co.odd || l.debug()
 	l.current = c
 	co.next()
 	l.current = nil
@@ -190,8 +210,8 @@ func (c *taskCore) Run() {
 
 // Name is the task's, for the report of a slow step.
 func (c *taskCore) Name() string {
-	if c.name != "" {
-		return c.name
+	if c.name != nil {
+		return *c.name
 	}
 	return "Task-" + strconv.FormatUint(c.id, 10)
 }
@@ -211,11 +231,14 @@ func (c *taskCore) cancel() bool {
 			return true
 		}
 	case co.waiter.Leave(), co.timer.Cancel():
-		co.interrupted = true
+		co.interrupted, co.odd = true, true
 		c.future.loop.schedule(c)
 		return true
 	}
 	c.mustCancel = true
+	if co != nil {
+		co.odd = true
+	}
 	return true
 }
 
@@ -226,37 +249,5 @@ func (c *taskCore) uncancel() int {
 			c.mustCancel = false
 		}
 	}
-	return c.cancels
-}
-
-// taskList is the tasks that are not done.
-type taskList struct {
-	first, last *taskCore
-	n           int
-}
-
-func (ts *taskList) add(t *taskCore) {
-	t.prev = ts.last
-	if ts.last == nil {
-		ts.first = t
-	} else {
-		ts.last.next = t
-	}
-	ts.last = t
-	ts.n++
-}
-
-func (ts *taskList) remove(t *taskCore) {
-	if t.prev == nil {
-		ts.first = t.next
-	} else {
-		t.prev.next = t.next
-	}
-	if t.next == nil {
-		ts.last = t.prev
-	} else {
-		t.next.prev = t.prev
-	}
-	t.next, t.prev = nil, nil
-	ts.n--
+	return int(c.cancels)
 }

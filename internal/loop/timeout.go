@@ -11,7 +11,7 @@ import (
 func Timeout(l *Loop, d time.Duration, body func() error) error {
 	l.ownOpen("Timeout")
 	s := timeoutScope{task: l.taskFor("Timeout")}
-	s.cancels = s.task.cancels
+	s.cancels = int(s.task.cancels)
 	timer := l.scheduleAt(l.after(d), &s)
 	defer timer.Cancel() // also when body panics
 	err := body()

@@ -84,18 +84,29 @@ func (l *Loop) run() {
 			l.broke(r, recover())
 		}
 	}()
-	beats := l.beats.Load()
+	l.beat = l.beats.Load()
 	for l.cursor < len(l.batch) {
 		r = l.batch[l.cursor]
 		l.cursor++
-		if r == nil {
+		switch r := r.(type) {
+		case nil:
 			continue
+		case *taskCore:
+			if r.co == nil || l.strict.Load() != 0 {
+				r.Run()
+				break
+			}
+			co := r.co
+			l.current = r
+			co.next()
+			l.current = nil
+			if co.task == nil {
+				l.giveBack(co)
+			}
+		default:
+			r.Run()
 		}
-		r.Run()
-		if now := l.beats.Load(); now != beats {
-			l.heard(r, now-beats)
-			beats = now
-		}
+		l.listen(r)
 	}
 	broken = false
 }
