@@ -71,14 +71,13 @@ func durationOf(text string) (Duration, error) {
 // only in words.
 var goDuration = regexp.MustCompile(`^(0|(([0-9]+(\.[0-9]*)?|\.[0-9]+)(h|m|s|ms|us|µs|μs|ns))+)$`)
 
+// secondsOf reads what is known to be a number.
 func secondsOf(text string) (Duration, error) {
 	if strings.HasPrefix(text, "-") {
 		return 0, fault("A duration cannot be negative.")
 	}
-	seconds, err := strconv.ParseFloat(text, 64)
-	if err != nil && !math.IsInf(seconds, 0) {
-		return 0, fault(wantDuration + ".")
-	}
+	// The form is right, so an error can only be a number too large, which is read as infinite.
+	seconds, _ := strconv.ParseFloat(text, 64)
 	if seconds > DurationMax.Seconds() {
 		return 0, fault("Give a duration of at most ten years.")
 	}

@@ -52,10 +52,8 @@ func kindName(kind jsontext.Kind) string {
 		return "a number"
 	case '{':
 		return "an object"
-	case '[':
-		return "a list"
 	default:
-		return "something else"
+		return "a list"
 	}
 }
 

@@ -72,32 +72,29 @@ type Deadline struct {
 
 // UnmarshalJSONFrom accepts what Duration accepts, or an RFC 3339 string.
 func (d *Deadline) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
-	raw, err := dec.ReadValue()
+	tok, err := dec.ReadToken()
 	if err != nil {
 		return err
 	}
-	switch kind := raw.Kind(); kind {
+	switch tok.Kind() {
 	case '0':
-		d.In, err = secondsOf(string(raw))
-		return err
+		d.In, err = secondsOf(tok.String())
 	case '"':
-		return d.parse(raw)
+		err = d.parse(tok.String())
 	default:
-		return fault(wantDuration + ", or an RFC 3339 time, not " + kindName(kind) + ".")
+		err = fault(wantDuration + ", or an RFC 3339 time, not " + kindName(tok.Kind()) + ".")
 	}
+	return err
 }
 
-func (d *Deadline) parse(quoted jsontext.Value) error {
-	text, err := jsontext.AppendUnquote(nil, quoted)
-	if err != nil {
-		return err
-	}
-	if d.At, err = ParseTime(string(text)); err == nil {
+func (d *Deadline) parse(text string) (err error) {
+	if d.At, err = ParseTime(text); err == nil {
 		return nil
 	}
-	if d.In, err = durationOf(string(text)); err != nil && len(text) > 5 && text[4] == '-' {
-		return fault(wantTime + ".")
+	if len(text) > 4 && text[4] == '-' { // it is meant as a moment
+		return err
 	}
+	d.In, err = durationOf(text)
 	return err
 }
 

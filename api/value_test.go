@@ -140,7 +140,7 @@ func TestDeadlinesAreDurationsOrMoments(t *testing.T) {
 		}
 	}
 	for in, says := range map[string]string{
-		`"soon"`: "duration", `"2026-11-22T25:00:00Z"`: "RFC 3339", `"1969-01-01T00:00:00Z"`: "RFC 3339", `-1`: "negative",
+		`"soon"`: "duration", `"2026-11-22T25:00:00Z"`: "RFC 3339", `"1969-01-01T00:00:00Z"`: "from 1970", `-1`: "negative",
 		`"9999999h"`: "ten years", `null`: "not null", `["1h"]`: "not a list",
 	} {
 		var got api.Deadline
