@@ -59,7 +59,7 @@ type Kernel struct {
 	seq     Sequencer
 	fetcher Fetcher
 	clock   loop.Clock
-	epoch   record.Time // the wall time at the loop's time zero
+	origin  time.Time // the wall time at the loop's time zero
 	log     *slog.Logger
 	tally   *tally
 
@@ -97,13 +97,13 @@ func New(o Options) (*Kernel, error) {
 	}
 	k := &Kernel{
 		limits: o.Limits, store: o.Store, seq: o.Sequencer, fetcher: o.Fetcher,
-		clock: o.Clock, log: o.Log, epoch: record.TimeOf(o.Wall), ended: make(chan struct{}),
+		clock: o.Clock, log: o.Log, origin: o.Wall, ended: make(chan struct{}),
 	}
 	k.tally = newTally(k)
 	if err := k.tally.register(o.Metrics); err != nil {
 		return nil, fmt.Errorf("await: register metrics: %w", err)
 	}
-	k.state = newState(o.Limits, k.epoch, k.tally)
+	k.state = newState(o.Limits, record.TimeOf(o.Wall), k.tally)
 	k.state.exists = k.existsInStore
 	k.Loop = loop.New(loop.Options{
 		Clock: o.Clock, Debug: o.Debug, AfterTurn: k.endTurn, TimeTurns: true, OnSlow: k.noteSlow,
@@ -124,7 +124,7 @@ func (k *Kernel) Run() error {
 
 // now is the time of a turn: wall time when the kernel began, and from there on the loop's monotonic clock, so
 // that a jump of the wall clock neither loses nor doubles a timer.
-func (k *Kernel) now() record.Time { return k.epoch + record.Time(k.Now()/time.Millisecond) }
+func (k *Kernel) now() record.Time { return record.TimeOf(k.origin.Add(k.Now())) }
 
 // endTurn is the loop's AfterTurn: what the callbacks of this turn proposed becomes one turn of the service.
 func (k *Kernel) endTurn(t loop.Turn) {
@@ -296,7 +296,7 @@ func (k *Kernel) setAlarm() {
 	}
 	if k.alarmAt = 0; ok {
 		k.alarmAt = next
-		k.alarm = k.CallAt(next.Sub(k.epoch), func() {}) // its turn sees that something is due
+		k.alarm = k.CallAt(next.Time().Sub(k.origin), func() {}) // its turn sees that something is due
 	}
 }
 

@@ -77,7 +77,7 @@ func (k *Kernel) existsInStore(id string) bool {
 }
 
 // wall is the time of now, for any goroutine.
-func (k *Kernel) wall() record.Time { return k.epoch + record.Time(k.clock.Now()/time.Millisecond) }
+func (k *Kernel) wall() record.Time { return record.TimeOf(k.origin.Add(k.clock.Now())) }
 
 // Futures reads a page of committed futures, newest first.
 func (k *Kernel) Futures(q record.FutureQuery) ([]*record.Future, string, error) {
