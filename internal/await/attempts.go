@@ -71,14 +71,14 @@ func (s *State) outcome(c *record.Outcome) {
 	next := s.at.Add(c.RetryAfter)
 	switch {
 	case c.Attempt.Failure == nil:
-		s.settle(f, record.StateSucceeded, c.Result, nil)
+		s.settle(f, succeeded(c.Result))
 	case !c.Retry:
-		s.settle(f, record.StateFailed, c.Result, c.Attempt.Failure)
+		s.settle(f, ending{record.StateFailed, c.Result, c.Attempt.Failure})
 	case f.fact.DeadlineAt != 0 && next >= f.fact.DeadlineAt:
-		s.settle(f, record.StateFailed, c.Result, &record.Failure{
-			Type:    record.FailDeadline,
-			Message: "The deadline leaves no time for another attempt. The last one: " + c.Attempt.Failure.Message,
-		})
+		e := failed(record.FailDeadline,
+			"The deadline leaves no time for another attempt. The last one: "+c.Attempt.Failure.Message)
+		e.result = c.Result
+		s.settle(f, e)
 	default:
 		s.change(f, func(fact *record.Future) {
 			fact.State = record.StatePending

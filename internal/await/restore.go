@@ -52,11 +52,8 @@ func (s *State) restart() {
 			continue // its deadline has passed
 		}
 		if f.fact.Interrupted+1 >= InterruptionsMax {
-			s.settle(f, record.StateFailed, nil, &record.Failure{
-				Type: record.FailQuarantined,
-				Message: "The server died twice in a row while this fetch was under way. It is not tried again; " +
-					"submit it again if that had another cause.",
-			})
+			s.settle(f, failed(record.FailQuarantined, "The server died twice in a row while this fetch was under way. "+
+				"It is not tried again; submit it again if that had another cause."))
 			continue
 		}
 		s.change(f, func(fact *record.Future) { fact.Interrupted++ })
@@ -68,11 +65,9 @@ func (s *State) restart() {
 // failed if the target might act twice. The attempt does not count.
 func (s *State) interrupt(f *future, repeat bool) {
 	if !repeat {
-		s.settle(f, record.StateFailed, nil, &record.Failure{
-			Type: record.FailOutcomeUnknown,
-			Message: "The server stopped while the request was under way, and a " + f.fact.Request.Method +
-				" must not be repeated unless retry.non_idempotent allows it: the target may have acted on it.",
-		})
+		s.settle(f, failed(record.FailOutcomeUnknown, "The server stopped while the request was under way, and a "+
+			f.fact.Request.Method+" must not be repeated unless retry.non_idempotent allows it: "+
+			"the target may have acted on it."))
 		return
 	}
 	s.change(f, func(fact *record.Future) {

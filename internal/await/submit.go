@@ -86,7 +86,7 @@ func (f *future) due(s *State) {
 	case f.fact.DeadlineAt != 0 && f.fact.DeadlineAt <= s.at:
 		s.expire(f)
 	case f.fact.Kind == record.KindTimer:
-		s.settle(f, record.StateSucceeded, jsonNull(), nil)
+		s.settle(f, succeeded(jsonNull()))
 	case f.fact.NextAttemptAt != 0 && f.fact.NextAttemptAt <= s.at:
 		s.change(f, func(fact *record.Future) {
 			fact.Reason = record.ReasonQueued
@@ -104,23 +104,36 @@ func (s *State) expire(f *future) {
 		message = "Nobody settled the promise before its timeout."
 	}
 	s.abort(f)
-	s.settle(f, record.StateFailed, nil, &record.Failure{Type: record.FailDeadline, Message: message})
+	s.settle(f, failed(record.FailDeadline, message))
 }
 
 func jsonNull() *record.Result {
 	return &record.Result{Body: record.Body{Bytes: 4, Inline: []byte("null")}}
 }
 
+// ending is how a future ends.
+type ending struct {
+	state   record.State
+	result  *record.Result
+	failure *record.Failure
+}
+
+func succeeded(r *record.Result) ending { return ending{record.StateSucceeded, r, nil} }
+
+func failed(t record.FailureType, message string) ending {
+	return ending{record.StateFailed, nil, &record.Failure{Type: t, Message: message}}
+}
+
 // settle ends f for good and wakes everybody who waits for it.
-func (s *State) settle(f *future, state record.State, result *record.Result, failure *record.Failure) {
+func (s *State) settle(f *future, e ending) {
 	s.change(f, func(fact *record.Future) {
-		fact.State = state
+		fact.State = e.state
 		fact.Reason = record.ReasonNone
 		fact.NextAttemptAt = 0
 		fact.SettledAt = s.at
 		fact.ExpiresAt = s.at.Add(fact.TTL)
-		fact.Result = result
-		fact.Failure = failure
+		fact.Result = e.result
+		fact.Failure = e.failure
 		fact.Request = withoutSecrets(fact.Request)
 	})
 	s.arm(f, 0)
@@ -129,7 +142,7 @@ func (s *State) settle(f *future, state record.State, result *record.Result, fai
 	s.tally.settled(f.fact)
 	f.waiters.Wake()
 	s.effects = append(s.effects, evict{f})
-	if f.fact.Sets != "" && state == record.StateSucceeded {
+	if f.fact.Sets != "" && e.state == record.StateSucceeded {
 		payload := &record.Payload{ContentType: "text/plain; charset=utf-8", Data: []byte(f.fact.ID)}
 		s.flag(&record.EventChange{Name: f.fact.Sets, Op: record.EventSet, Payload: payload})
 	}
@@ -162,8 +175,8 @@ func (s *State) cancel(c *record.Cancel) (*record.Future, error) {
 		return cancelled(f.fact)
 	}
 	s.abort(f)
-	s.settle(f, record.StateCancelled, nil,
-		&record.Failure{Type: record.FailCancelled, Message: "The future was cancelled."})
+	failure := &record.Failure{Type: record.FailCancelled, Message: "The future was cancelled."}
+	s.settle(f, ending{record.StateCancelled, nil, failure})
 	return f.fact, nil
 }
 
@@ -186,10 +199,10 @@ func (s *State) settlePromise(c *record.Settle) (*record.Future, error) {
 	case f.fact.State.Settled():
 		return settledAgain(f.fact, c)
 	case c.Failure != nil:
-		s.settle(f, record.StateFailed, nil, c.Failure)
+		s.settle(f, ending{record.StateFailed, nil, c.Failure})
 	default:
 		body := record.Body{Bytes: int64(len(c.Value)), Inline: c.Value}
-		s.settle(f, record.StateSucceeded, &record.Result{Body: body}, nil)
+		s.settle(f, succeeded(&record.Result{Body: body}))
 	}
 	return f.fact, nil
 }
