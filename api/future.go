@@ -117,6 +117,8 @@ const (
 	ErrorRejected         ErrorType = "rejected"
 	ErrorCancelled        ErrorType = "cancelled"
 	ErrorDependencyFailed ErrorType = "dependency_failed"
+	ErrorOutcomeUnknown   ErrorType = "outcome_unknown"
+	ErrorQuarantined      ErrorType = "quarantined"
 )
 
 // ErrorTypes is all of them.
@@ -124,6 +126,7 @@ func ErrorTypes() []ErrorType {
 	return []ErrorType{
 		ErrorEgressDenied, ErrorDNS, ErrorConnect, ErrorTLS, ErrorTimeout, ErrorDeadline, ErrorRedirect, ErrorTooLarge,
 		ErrorHTTPStatus, ErrorProtocol, ErrorCircuitOpen, ErrorRejected, ErrorCancelled, ErrorDependencyFailed,
+		ErrorOutcomeUnknown, ErrorQuarantined,
 	}
 }
 

@@ -363,10 +363,13 @@ func TestDeadlines(t *testing.T) {
 			}
 		}
 		time.Sleep(10 * time.Millisecond)
-		for _, id := range []string{"running", "queued", "delayed", "promise", "backoff"} {
+		for _, id := range []string{"running", "queued", "delayed", "backoff"} {
 			if got := h.state(id); got != "failed deadline" {
 				h.Errorf("%s: %s", id, got)
 			}
+		}
+		if got := h.state("promise"); got != "failed timeout" {
+			h.Errorf("promise: %s", got)
 		}
 		if got := fmt.Sprint(h.fetcher.aborted); got != "[running]" {
 			h.Errorf("aborted %s", got)

@@ -107,7 +107,7 @@ func TestARestartGoesOnWhereTheLastServerEnded(t *testing.T) {
 			t.Error("the flag did not fall")
 		}
 		s.advance(at + 9000)
-		if got := states()["promise"]; got != "failed deadline" {
+		if got := states()["promise"]; got != "failed timeout" {
 			t.Errorf("promise: %s", got)
 		}
 		if len(s.takeBatch(1).Futures) != 8 {

@@ -99,12 +99,12 @@ func (f *future) due(s *State) {
 
 // expire ends f at its deadline, whatever it was doing.
 func (s *State) expire(f *future) {
-	message := "The deadline passed before the fetch succeeded."
+	e := failed(record.FailDeadline, "The deadline passed before the fetch succeeded.")
 	if f.fact.Kind == record.KindPromise {
-		message = "Nobody settled the promise before its timeout."
+		e = failed(record.FailTimeout, "Nobody settled the promise before its timeout.")
 	}
 	s.abort(f)
-	s.settle(f, failed(record.FailDeadline, message))
+	s.settle(f, e)
 }
 
 func jsonNull() *record.Result {
