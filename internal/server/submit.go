@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -193,10 +194,13 @@ func (s *Server) canonical(r *record.Request) error {
 		return api.InvalidRequest(api.FieldError{Pointer: "/url", Detail: err.Error()})
 	}
 	if err := s.Admit(u); err != nil {
-		s.Log.Info("a target was refused at submit", "host", u.Host, "error", err)
-		p := api.NewProblem(api.CodeEgressDenied, "", api.FieldError{Pointer: "/url", Detail: "The target is not allowed."})
-		p.Detail = "The rules of this server do not allow the target."
-		return p
+		reason := err.Error()
+		if refusal, ok := errors.AsType[*fetch.Refusal](err); ok {
+			reason = refusal.Reason
+		}
+		s.Log.Info("a target was refused at submit", "reason", reason)
+		return api.NewProblem(api.CodeEgressDenied, "The rules of this server do not allow the target.",
+			api.FieldError{Pointer: "/url", Detail: "The target is not allowed."})
 	}
 	r.URL = u.String()
 	r.Headers, _ = fetch.CheckHeaders(r.Headers) // no faults: fetch.Check has found them good
