@@ -137,19 +137,13 @@ func (a *attempt) request(h *hop) *http.Request {
 	for _, given := range h.headers {
 		header[given.Name] = given.Values
 	}
-	r := a.job.Request
 	if _, ok := header["User-Agent"]; !ok {
 		header["User-Agent"] = []string{a.f.options.UserAgent}
 	}
-	if _, ok := header["Traceparent"]; !ok && h.home && r.Traceparent != "" {
-		if trace := continueTrace(r.Traceparent, a.f.options.Rand()); trace != "" {
-			header["Traceparent"] = []string{trace}
-		}
+	if h.home {
+		a.addOwn(header, h.method)
 	}
 	if isNonIdempotent(h.method) {
-		if _, ok := header["Idempotency-Key"]; !ok && h.home && r.Retry.NonIdempotent {
-			header["Idempotency-Key"] = []string{a.job.ID}
-		}
 		hideIdempotencyKeys(header)
 	}
 	req := &http.Request{
@@ -157,6 +151,19 @@ func (a *attempt) request(h *hop) *http.Request {
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}
 	return req.WithContext(a.ctx)
+}
+
+// addOwn adds what we tell the origin that the caller chose, and no other; the caller's own headers win.
+func (a *attempt) addOwn(header http.Header, method string) {
+	r := a.job.Request
+	if _, ok := header["Traceparent"]; !ok && r.Traceparent != "" {
+		if trace := continueTrace(r.Traceparent, a.f.options.Rand()); trace != "" {
+			header["Traceparent"] = []string{trace}
+		}
+	}
+	if _, ok := header["Idempotency-Key"]; !ok && r.Retry.NonIdempotent && isNonIdempotent(method) {
+		header["Idempotency-Key"] = []string{a.job.ID}
+	}
 }
 
 // isIdempotencyKey names the headers by which net/http takes a POST for repeatable.

@@ -23,54 +23,16 @@ const (
 // control is the last line: net.Dialer calls it with the address that the socket is about to be connected to.
 type control func(network, address string, c syscall.RawConn) error
 
-// dialer makes the connections of one Guard. net/http dials on goroutines of its own, and goes on with a dial
-// whose request has ended.
+// dialer makes the connections of one Guard. net/http dials on goroutines of its own, with a context that has the
+// values of the request's but goes on when the request has ended; closing the idle connections ends it.
 type dialer struct {
-	guard    *Guard
-	lifetime context.Context // ends all dials
-	roots    *x509.CertPool  // nil for the system's
-	connect  func(ctx context.Context, address string, check control) (net.Conn, error)
+	guard   *Guard
+	roots   *x509.CertPool // nil for the system's
+	connect func(ctx context.Context, address string, check control) (net.Conn, error)
 }
 
-// dial connects to a checked address of hostport. Its errors are *failure.
+// dial connects to a checked address of hostport. Its errors are *failure or *Refusal.
 func (d *dialer) dial(ctx context.Context, _, hostport string) (net.Conn, error) {
-	ctx, cancel := d.bound(ctx)
-	defer cancel()
-	return d.dialChecked(ctx, hostport)
-}
-
-// dialTLS does the handshake here and not in net/http, so that a failure of it is known for one.
-func (d *dialer) dialTLS(ctx context.Context, _, hostport string) (net.Conn, error) {
-	ctx, cancel := d.bound(ctx)
-	defer cancel()
-	plain, err := d.dialChecked(ctx, hostport)
-	if err != nil {
-		return nil, err
-	}
-	host, _, _ := net.SplitHostPort(hostport)
-	secure := tls.Client(plain, &tls.Config{
-		ServerName: host,
-		RootCAs:    d.roots,
-		MinVersion: tls.VersionTLS12,
-		NextProtos: []string{"http/1.1"},
-	})
-	ctx, cancelHandshake := context.WithTimeout(ctx, HandshakeTimeMax)
-	defer cancelHandshake()
-	if err := secure.HandshakeContext(ctx); err != nil {
-		_ = plain.Close()
-		return nil, tlsFailure(err)
-	}
-	return secure, nil
-}
-
-// bound ends a dial with the fetcher: net/http has detached ctx from the request, keeping its values.
-func (d *dialer) bound(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(ctx)
-	stop := context.AfterFunc(d.lifetime, cancel)
-	return ctx, func() { stop(); cancel() }
-}
-
-func (d *dialer) dialChecked(ctx context.Context, hostport string) (net.Conn, error) {
 	host, portText, err := net.SplitHostPort(hostport)
 	if err != nil {
 		return nil, refuse(ctx, &Refusal{"net/http asks for an address that is no host and port"})
@@ -88,6 +50,28 @@ func (d *dialer) dialChecked(ctx context.Context, hostport string) (net.Conn, er
 		name = ""
 	}
 	return d.dialFirst(ctx, name, addrs, uint16(port))
+}
+
+// dialTLS does the handshake here and not in net/http, so that a failure of it is known for one.
+func (d *dialer) dialTLS(ctx context.Context, network, hostport string) (net.Conn, error) {
+	plain, err := d.dial(ctx, network, hostport)
+	if err != nil {
+		return nil, err
+	}
+	host, _, _ := net.SplitHostPort(hostport)
+	secure := tls.Client(plain, &tls.Config{
+		ServerName: host,
+		RootCAs:    d.roots,
+		MinVersion: tls.VersionTLS12,
+		NextProtos: []string{"http/1.1"},
+	})
+	ctx, cancel := context.WithTimeout(ctx, HandshakeTimeMax)
+	defer cancel()
+	if err := secure.HandshakeContext(ctx); err != nil {
+		_ = plain.Close()
+		return nil, tlsFailure(err)
+	}
+	return secure, nil
 }
 
 // dialFirst tries the addresses in the resolver's order (RFC 6724), one after the other, and gives the first

@@ -217,7 +217,9 @@ func TestTheTextTellsWhatIsWrongWithACertificate(t *testing.T) {
 
 // The goal: a handshake that fails otherwise sent nothing of the request, and may be tried again with any method.
 func TestABrokenHandshakeMayBeTriedAgain(t *testing.T) {
-	old := secure(t, true, nil, func(s *httptest.Server) { s.TLS = &tls.Config{MaxVersion: tls.VersionTLS11} })
+	old := secure(t, true, nil, func(s *httptest.Server) {
+		s.TLS = &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}
+	})
 	out := old.fetch(t, request("https://example.com/", method("POST"), body("x")))
 	wantFailure(t, out, record.FailTLS)
 	if !out.Retry {
@@ -268,6 +270,19 @@ func TestTheDiallerRefusesByItself(t *testing.T) {
 				t.Errorf("%s: %v %v, dialled %v", address, conn, err, d.addresses())
 			}
 		}
+	}
+}
+
+func TestASocketThatGoesAstrayIsARefusalByItself(t *testing.T) {
+	r := newRig(t, &GuardOptions{Resolver: dns("two.example", "93.184.216.34 93.184.216.35")})
+	tried := 0
+	r.exit.dialer.connect = func(_ context.Context, _ string, check control) (net.Conn, error) {
+		tried++
+		return nil, &net.OpError{Op: "dial", Err: check("tcp4", "93.184.216.99:80", nil)}
+	}
+	var refusal *Refusal
+	if conn, err := r.exit.dialer.dial(t.Context(), "tcp", "two.example:80"); !errors.As(err, &refusal) || tried != 1 {
+		t.Errorf("%v %v after %d addresses", conn, err, tried)
 	}
 }
 

@@ -94,7 +94,7 @@ func New(o Options) (*Fetcher, error) {
 		f.log = slog.New(slog.DiscardHandler)
 	}
 	f.lifetime, f.end = context.WithCancelCause(context.Background())
-	f.exit = newExit(f.lifetime, o.Guard, o.WorkersMax)
+	f.exit = newExit(o.Guard, o.WorkersMax)
 	for range o.WorkersMax {
 		f.workers.Go(f.work)
 	}
@@ -155,8 +155,7 @@ func (f *Fetcher) Close(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { f.end(failClosing) })
 	f.workers.Wait()
 	late := !stop()
-	f.end(failClosing) // dials that go on without a request
-	f.exit.transport.CloseIdleConnections()
+	f.exit.transport.CloseIdleConnections() // and dials that go on without a request
 	if late {
 		return fmt.Errorf("fetch: attempts cancelled at the end of the grace time: %w", context.Cause(ctx))
 	}

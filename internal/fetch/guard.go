@@ -226,8 +226,7 @@ func isThisMachine(addr netip.Addr) bool {
 // named reports whether an entry of AllowTargets names this one target with its port.
 func (g *Guard) named(name string, addr netip.Addr, port uint16) bool {
 	return slices.ContainsFunc(g.openings, func(o opening) bool {
-		single := o.name != "" || o.network.IsSingleIP()
-		return single && o.port != 0 && o.opens(name, addr, port)
+		return o.port != 0 && o.opens(name, addr, port) // a network has no port
 	})
 }
 

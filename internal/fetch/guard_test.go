@@ -101,6 +101,8 @@ func TestAnAllowTargetOpensWhatItNamesAndNoMore(t *testing.T) {
 		{"localhost:9000", "localhost", "127.0.0.1", 80, false},
 		{"db.internal", "db.internal", "10.0.0.1", 5432, true},
 		{"db.internal", "db.internal", "8.8.8.8", 5432, true},
+		{"db.internal", "db.internal", "fe80::1%eth0", 5432, false},
+		{"db.internal", "db.internal", "::ffff:10.0.0.1%x", 5432, false},
 		{"db.internal", "other.internal", "10.0.0.1", 80, false},
 		{"db.internal", "x.db.internal", "8.8.8.8", 80, false},
 		{"example.com:9000", "example.com", "8.8.8.8", 9000, true},

@@ -79,8 +79,12 @@ func TestABodyOfExactlyTheBoundPasses(t *testing.T) {
 		"Transfer-Encoding: chunked\r\n\r\n4\r\n0123\r\n6\r\n456789\r\n0\r\n\r\n"} {
 		target := rawTarget(t, answers("HTTP/1.1 200 OK\r\n"+framing))
 		wantSuccess(t, newRig(t, nil).fetch(t, request(target.url, bytesMax(10))), "0123456789")
-		out := newRig(t, nil).fetch(t, request(target.url, bytesMax(9)))
+		r := newRig(t, nil)
+		out := r.fetch(t, request(target.url, bytesMax(9)))
 		wantFailure(t, out, record.FailTooLarge)
+		if strings.HasPrefix(framing, "Content-Length") && r.bodies.created.Load() != 0 {
+			t.Error("a body that says it is too large was begun")
+		}
 		if out.Retry || out.Result != nil || out.Attempt.Status != 200 {
 			t.Errorf("%+v", out)
 		}
@@ -287,6 +291,19 @@ func TestHeadersOfAnAnswerAreStoredClean(t *testing.T) {
 	}
 }
 
+// The goal: the headers of an answer have room for 64 KiB and no more.
+func TestTheHeadersOfAnAnswerAreBounded(t *testing.T) {
+	for size, fine := range map[int]bool{AnswerHeaderBytesMax - 100: true, AnswerHeaderBytesMax + 5000: false} {
+		target := rawTarget(t, answers("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-A: "+strings.Repeat("x", size)+"\r\n\r\nok"))
+		out := newRig(t, nil).fetch(t, request(target.url))
+		if fine {
+			wantSuccess(t, out, "ok")
+		} else {
+			wantFailure(t, out, record.FailProtocol)
+		}
+	}
+}
+
 // drip writes start, then one piece each interval.
 func drip(start, piece string, every time.Duration, times int) func(net.Conn) {
 	return func(conn net.Conn) {
@@ -325,6 +342,8 @@ func TestSlowTargetsAreCutOff(t *testing.T) {
 			20 * time.Second, record.FailTimeout},
 		{"slow at first only", drip("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n", "x", 6*time.Second, 3),
 			18 * time.Second, ""},
+		{"a little too slow", drip("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", kib[:1000], time.Second, 100),
+			20 * time.Second, record.FailTimeout},
 		{"just fast enough", drip("HTTP/1.1 200 OK\r\nContent-Length: "+strconv.Itoa(60<<10)+"\r\n\r\n", kib,
 			990*time.Millisecond, 60), 59400 * time.Millisecond, ""},
 	} {

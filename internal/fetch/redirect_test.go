@@ -139,13 +139,13 @@ func TestWhichRedirectsAreFollowed(t *testing.T) {
 func TestAChangeOfOriginLeavesTheCallersThingsBehind(t *testing.T) {
 	for _, second := range []string{"http://b.example", "http://a.example:8080"} {
 		r, w, _ := newWeb(t)
-		back := second + "/to/302?http://a.example/end"
+		back := second + "/to/302?/to/302?http://a.example/end" // there twice, then home again
 		out := r.fetch(t, request("http://a.example/to/307?"+back, body("payload"),
 			header("Authorization", "s"), header("Cookie", "s"), header("X-Api-Key", "s"), header("Private-Token", "s"),
 			header("Accept", "s"), header("User-Agent", "s"), header("Idempotency-Key", "s"),
 			func(r *record.Request) { r.Traceparent = parent }))
 		wantSuccess(t, out, "end")
-		if len(w.seen) != 3 || len(w.seen[0].Header) != 9 || w.seen[0].Body != "payload" {
+		if len(w.seen) != 4 || len(w.seen[0].Header) != 9 || w.seen[0].Body != "payload" {
 			t.Fatalf("%+v", w.seen)
 		}
 		for _, s := range w.seen[1:] {
@@ -166,7 +166,8 @@ func TestWithinOneOriginTheCallersThingsGoAlong(t *testing.T) {
 	}
 	r, w, _ = newWeb(t)
 	out = r.fetch(t, request("http://a.example/to/303?/end", method("POST"), body("{}"), nonIdempotent,
-		header("Content-Type", "application/json"), header("Content-Encoding", "x"), header("X-Api-Key", "s")))
+		header("Content-Type", "application/json"), header("Content-Encoding", "x"), header("X-Api-Key", "s"),
+		header("Idempotency-Key", "k"), header("X-Idempotency-Key", "k")))
 	wantSuccess(t, out, "end")
 	if d := cmp.Diff(http.Header{"User-Agent": {"awaitd/test"}, "X-Api-Key": {"s"}}, w.seen[1].Header); d != "" {
 		t.Errorf("after 303: %s", d)

@@ -23,8 +23,8 @@ type exit struct {
 	client    *http.Client // follows no redirect; sees the transport through onlyRoundTrip
 }
 
-func newExit(lifetime context.Context, g *Guard, workersMax int) *exit {
-	e := &exit{dialer: &dialer{guard: g, lifetime: lifetime, connect: connectTCP}}
+func newExit(g *Guard, workersMax int) *exit {
+	e := &exit{dialer: &dialer{guard: g, connect: connectTCP}}
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true) // HTTP/2 from a hostile target has been an endless loop and two exhaustions in 2026
 	e.transport = &http.Transport{

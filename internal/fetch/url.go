@@ -52,9 +52,6 @@ func parseTarget(raw string) (target, error) {
 	if err != nil || u.Opaque != "" || u.Host == "" {
 		return target{}, errURLSyntax
 	}
-	if u.User != nil {
-		return target{}, errURLUser
-	}
 	t := target{url: u}
 	if t.port, err = checkPort(u); err != nil {
 		return target{}, err

@@ -142,6 +142,18 @@ func TestUnicodeNamesAreMappedBeforeTheyAreJudged(t *testing.T) {
 	}
 }
 
+// The goal: the reader of bracketed hosts does not rely on the parser before it.
+func TestBracketsHoldAnIPv6AddressWithoutZone(t *testing.T) {
+	for _, host := range []string{"::1%eth0", "127.0.0.1", "v1.x", ""} {
+		if addr, err := parseIPv6(host); err != errURLHost {
+			t.Errorf("%q became %v, %v", host, addr, err)
+		}
+	}
+	if addr, err := parseIPv6("::ffff:10.0.0.1"); err != nil || !addr.Is4() {
+		t.Errorf("a mapped address is %v, %v; want IPv4", addr, err)
+	}
+}
+
 func TestFaultsOfAURLNameTheirBounds(t *testing.T) {
 	if !strings.Contains(errURLLong.Error(), strconv.Itoa(URLBytesMax)) {
 		t.Errorf("%q does not name %d", errURLLong, URLBytesMax)
