@@ -87,28 +87,19 @@ func TestAnUnknownParameterIsRefusedByName(t *testing.T) {
 	h := newHouse(t)
 	for _, path := range []string{
 		"/futures?sate=pending", "/futures?limit=1&limit=2", "/events?prefx=a", "/events/a?wiat=1s", "/wait?all=a&timeot=1s",
-		"/loop?x=1", "/healthz?x=1", "/openapi.json?x=1",
+		"/loop?x=1", "/futures/p?timeout=1s", "/futures/p/result?wait=1s&wait=2s",
 	} {
-		r := h.plainly("GET", path)
-		if r.status != 400 || r.text("errors.0.parameter") == "" {
-			t.Errorf("%s: %d %s", path, r.status, r.body)
+		r := h.wantProblem(400, "invalid-request", h.get(path))
+		if r.text("errors.0.parameter") == "" {
+			t.Errorf("%s: %s", path, r.body)
 		}
 	}
+	h.want(200, h.get("/healthz?t=1")) // what needs no key takes no parameters, and is left in peace by probes
 	h.wantProblem(400, "invalid-request", h.post("/fetch?ur=https://target.test/ok", ""))
 	h.wantProblem(400, "invalid-request", h.post("/events/a/set?tll=1s", ""))
 	h.wantProblem(400, "invalid-request", h.get("/futures?state=%zz"))
 	h.wantProblem(400, "invalid-request", h.get("/wait?all=a;b"))
 	h.wantNothing()
-}
-
-// plainly asks what the contract does not document, such as parameters where there are none.
-func (h *house) plainly(method, path string) reply {
-	h.t.Helper()
-	r, err := h.send(h.t.Context(), h.plain, method, path, "")
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	return r
 }
 
 // Each wrong type is refused at its own place, all of them at once.
@@ -390,6 +381,24 @@ func TestHeaderInjectionIsRefusedAndCreatesNothing(t *testing.T) {
 	h.wantProblem(400, "invalid-request", h.post("/fetch", `{"url":"https://target.test/ok","method":"CONNECT"}`))
 	h.wantProblem(400, "invalid-request", h.post("/fetch", `{"url":"https://target.test/ok","redact":["a b"]}`))
 	h.wantNothing()
+}
+
+// A body where none is taken would be ignored, or worse: as long as it is not read, nobody notices that the caller left.
+func TestABodyWhereNoneIsTakenIsRefused(t *testing.T) {
+	h := newHouse(t)
+	h.want(201, h.post("/futures", `{"kind":"promise","id":"p"}`))
+	for _, c := range []struct{ method, path string }{
+		{"GET", "/futures"}, {"GET", "/futures/p?wait=20s"}, {"GET", "/futures/p/result?wait=20s"}, {"DELETE", "/futures/p"},
+		{"GET", "/events"}, {"GET", "/events/a?wait=20s"}, {"DELETE", "/events/a"}, {"GET", "/wait?all=a"}, {"GET", "/loop"},
+		{"POST", "/futures/p/cancel"}, {"POST", "/events/a/clear"},
+	} {
+		h.wantProblem(400, "invalid-request", h.do(c.method, c.path, `{"why":1}`))
+		h.wantProblem(400, "invalid-request", h.do(c.method, c.path, strings.Repeat(" ", 2000)))
+	}
+	if r := h.want(202, h.get("/futures/p")); r.text("state") != "pending" {
+		t.Errorf("something was done: %s", r.body)
+	}
+	h.want(200, h.get("/healthz", "Content-Length: 0"))
 }
 
 // A method that a path does not have is 405 with the methods that it has; the contract's own check compares them.

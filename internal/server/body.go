@@ -45,21 +45,27 @@ func (s *Server) body(w http.ResponseWriter, r *http.Request, bytesMax int64) ([
 		return nil, await.ErrBusy
 	}
 	deadlines := http.NewResponseController(w)
-	// Without this the deadline would end the watch for the caller's leaving, and the next request of the connection.
-	defer func() { _ = deadlines.SetReadDeadline(time.Time{}) }()
 	var b bytes.Buffer
 	for {
-		_ = deadlines.SetReadDeadline(time.Now().Add(bodyPatience)) // not every reader has deadlines
 		_, err := io.CopyN(&b, r.Body, bodyChunkBytes)
 		switch {
 		case int64(b.Len()) > bytesMax:
 			return nil, tooLarge(w, r, bytesMax)
 		case errors.Is(err, io.EOF):
+			// Else the deadline would end the watch for the caller's leaving.
+			_ = deadlines.SetReadDeadline(time.Time{})
 			return b.Bytes(), nil
 		case err != nil:
 			return nil, cutOff(w, r, err)
 		}
+		expectBody(deadlines)
 	}
+}
+
+// expectBody sets the deadline for the next piece of a body. The first is set before anything else is done: what a
+// handler leaves unread net/http reads after it, for as long as it takes.
+func expectBody(deadlines *http.ResponseController) {
+	_ = deadlines.SetReadDeadline(time.Now().Add(bodyPatience)) // not every reader has deadlines
 }
 
 func tooLarge(w http.ResponseWriter, r *http.Request, bytesMax int64) error {
@@ -67,11 +73,9 @@ func tooLarge(w http.ResponseWriter, r *http.Request, bytesMax int64) error {
 	return api.NewProblem(api.CodeBodyTooLarge, fmt.Sprintf("Send at most %d bytes here.", bytesMax))
 }
 
-// cutOff is the fault of a body that ended early or came too slowly.
+// cutOff is the fault of a body that ended early or came too slowly. After either the context of r has ended, so that it
+// cannot tell whether the caller is still there; it is told in any case.
 func cutOff(w http.ResponseWriter, r *http.Request, err error) error {
-	if gone := r.Context().Err(); gone != nil {
-		return gone
-	}
 	hangUp(w, r)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return api.InvalidRequest(api.FieldError{
@@ -111,11 +115,12 @@ func isJSONRequest(r *http.Request) bool {
 
 // noBody refuses a body where none is taken: what it asks for would be ignored. An empty object asks for nothing.
 func (s *Server) noBody(w http.ResponseWriter, r *http.Request) error {
-	body, err := s.body(w, r, SubmitBytesMax)
-	if err != nil {
+	body, err := s.body(w, r, 1<<10)
+	p, refused := errors.AsType[*api.Problem](err)
+	if err != nil && !(refused && p.Code == api.CodeBodyTooLarge) {
 		return err
 	}
-	if text := strings.TrimSpace(string(body)); text != "" && text != "{}" {
+	if text := strings.TrimSpace(string(body)); refused || text != "" && text != "{}" {
 		return api.InvalidRequest(api.FieldError{Detail: "This call takes no body."})
 	}
 	return nil

@@ -122,9 +122,6 @@ func (s *Server) clearEvent(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.noBody(w, r); err != nil {
-		return err
-	}
 	changed, err := s.kernel.ChangeEvent(r.Context(), &record.EventChange{Name: name, Op: record.EventClear})
 	if err != nil {
 		return err

@@ -131,9 +131,6 @@ func (s *Server) cancelFuture(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.noBody(w, r); err != nil {
-		return err
-	}
 	f, err := s.kernel.Cancel(r.Context(), id)
 	return s.settledAnswer(w, f, err)
 }

@@ -63,6 +63,9 @@ func (s *Server) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
 		x := newExchange(w, s.tally.nowhere)
+		if r.ContentLength != 0 {
+			expectBody(x.deadlines)
+		}
 		defer func() {
 			abort := s.caught(x, r, recover())
 			s.observed(x, r, time.Since(began))

@@ -22,40 +22,41 @@ type endpoint struct {
 type traits uint8
 
 const (
-	open     traits = 1 << iota // no key is needed
+	open     traits = 1 << iota // no key is needed, and a query means nothing
 	creates                     // repeating it creates another
 	streams                     // with Accept: text/event-stream it would stream
 	anyQuery                    // it reads its query itself
+	bodied                      // it takes a body
 )
 
 // endpoints is everything that the server answers. HEAD is answered wherever GET is.
 func (s *Server) endpoints() []endpoint {
 	wait := []string{"wait"}
 	return []endpoint{
-		{"POST", "/fetch", s.fetch, []string{"url", "wait"}, creates | streams},
-		{"POST", "/fetch/batch", s.fetchBatch, nil, creates},
+		{"POST", "/fetch", s.fetch, []string{"url", "wait"}, creates | streams | bodied},
+		{"POST", "/fetch/batch", s.fetchBatch, nil, creates | bodied},
 
 		{"GET", "/futures", s.listFutures, []string{"state", "kind", "label", "limit", "cursor"}, 0},
-		{"POST", "/futures", s.createFuture, nil, creates},
+		{"POST", "/futures", s.createFuture, nil, creates | bodied},
 		{"GET", "/futures/{id}", s.getFuture, wait, streams},
 		{"DELETE", "/futures/{id}", s.deleteFuture, nil, 0},
 		{"GET", "/futures/{id}/result", s.getResult, wait, 0},
 		{"POST", "/futures/{id}/cancel", s.cancelFuture, nil, 0},
-		{"POST", "/futures/{id}/resolve", s.resolvePromise, nil, 0},
-		{"POST", "/futures/{id}/reject", s.rejectPromise, nil, 0},
+		{"POST", "/futures/{id}/resolve", s.resolvePromise, nil, bodied},
+		{"POST", "/futures/{id}/reject", s.rejectPromise, nil, bodied},
 
 		{"GET", "/events", s.listEvents, []string{"prefix", "limit", "cursor"}, 0},
 		{"GET", "/events/{name}", s.getEvent, []string{"wait", "after"}, streams},
 		{"DELETE", "/events/{name}", s.deleteEvent, nil, 0},
-		{"POST", "/events/{name}/set", s.setEvent, []string{"ttl"}, 0},
-		{"POST", "/events/{name}/pulse", s.pulseEvent, nil, 0},
+		{"POST", "/events/{name}/set", s.setEvent, []string{"ttl"}, bodied},
+		{"POST", "/events/{name}/pulse", s.pulseEvent, nil, bodied},
 		{"POST", "/events/{name}/clear", s.clearEvent, nil, 0},
 
 		{"GET", "/wait", s.waitQuery, nil, streams | anyQuery},
-		{"POST", "/wait", s.wait, nil, streams},
+		{"POST", "/wait", s.wait, nil, streams | bodied},
 
 		{"GET", "/loop", s.getLoop, nil, 0},
-		{"GET", "/metrics", s.metrics(), nil, open | anyQuery},
+		{"GET", "/metrics", s.metrics(), nil, open},
 		{"GET", "/healthz", s.getHealth, nil, open},
 		{"GET", "/readyz", s.getReadiness, nil, open},
 		{"GET", "/openapi.yaml", document("application/yaml", api.OpenAPIYAML()), nil, open},
@@ -120,13 +121,18 @@ func (s *Server) serve(e endpoint, w http.ResponseWriter, r *http.Request) (err 
 		}
 		w.(*exchange).caller = PrincipalOf(r.Context()).ID
 	}
-	if e.is&anyQuery == 0 {
+	if e.is&(anyQuery|open) == 0 {
 		q, err := url.ParseQuery(r.URL.RawQuery)
 		if err != nil {
 			return badQuery()
 		}
 		if faults := api.CheckQuery(q, e.query...); len(faults) > 0 {
 			return api.InvalidRequest(faults...)
+		}
+	}
+	if e.is&(bodied|open) == 0 {
+		if err := s.noBody(w, r); err != nil {
+			return err
 		}
 	}
 	switch {
