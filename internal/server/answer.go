@@ -78,11 +78,10 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, p *api.Problem) 
 		h.Set("WWW-Authenticate", challenge(r))
 	}
 	data, err := encode(p)
-	if err != nil {
+	if err != nil { // it is the future in it that cannot be shown
 		s.Log.Error("a problem cannot be shown", "code", p.Code, "error", err)
-		data = []byte(`{"type":"/problems/internal","title":"The server has a fault","status":500,` +
-			`"detail":"The answer cannot be shown.","code":"internal"}`)
-		p.Status = http.StatusInternalServerError
+		p = api.NewProblem(api.CodeInternal, "The answer cannot be shown.")
+		data, _ = encode(p)
 	}
 	write(w, p.Status, api.ProblemMediaType, data)
 }

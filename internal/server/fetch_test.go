@@ -201,6 +201,8 @@ func TestPartsOfALaterVersionAre501AndNamed(t *testing.T) {
 	h.wantProblem(501, "not-implemented", h.get("/wait?all=a", stream))
 	h.wantProblem(501, "not-implemented", h.get("/events/a?wait=20s", stream))
 	h.wantProblem(501, "not-implemented", h.get("/futures/p?wait=20s", stream))
+	h.want(202, h.get("/events/a", "Accept: application/json, text/event-stream"))
+	h.want(202, h.get("/events/a", "Accept: text/event-stream, */*;q=0.1"))
 	h.wantNothing()
 }
 

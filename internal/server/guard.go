@@ -31,7 +31,11 @@ type guard struct {
 }
 
 func newGuard(hosts []string) *guard {
-	return &guard{anyHost: hosts == nil, hosts: hosts, origins: http.NewCrossOriginProtection()}
+	g := &guard{anyHost: hosts == nil, origins: http.NewCrossOriginProtection()}
+	for _, host := range hosts {
+		g.hosts = append(g.hosts, strings.ToLower(host))
+	}
+	return g
 }
 
 // check is nil, or why the request is refused. Programs send neither Origin nor Sec-Fetch-Site and pass.

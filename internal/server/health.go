@@ -32,16 +32,13 @@ func (s *Server) getReadiness(w http.ResponseWriter, _ *http.Request) error {
 // metrics is GET /metrics: in text, in OpenMetrics, or with native histograms in Protobuf, as the scraper prefers.
 func (s *Server) metrics() func(http.ResponseWriter, *http.Request) error {
 	scrape := promhttp.HandlerFor(s.Metrics, promhttp.HandlerOpts{
-		ErrorLog:            slog.NewLogLogger(s.Log.Handler(), slog.LevelError),
-		ErrorHandling:       promhttp.ContinueOnError,
-		EnableOpenMetrics:   true,
-		MaxRequestsInFlight: scrapesMax,
+		ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelError),
+		ErrorHandling:     promhttp.ContinueOnError,
+		EnableOpenMetrics: true,
+		CoalesceGather:    true, // scrapers that come at one time share one walk over all metrics
 	})
 	return func(w http.ResponseWriter, r *http.Request) error {
 		scrape.ServeHTTP(w, r)
 		return nil
 	}
 }
-
-// scrapesMax is how many may be under way: each walks over all metrics.
-const scrapesMax = 8

@@ -34,18 +34,22 @@ func loopOf(in *await.Inspection) *api.LoopState {
 		Waiters:       in.Waiters,
 		Events:        in.Events,
 		Commit:        api.LoopCommit{InFlight: in.Committing, LastMS: milliseconds(in.CommitLast)},
-		Waits:         make([]api.LoopWait, len(in.Waits)),
+		Waits:         []api.LoopWait{},
 	}
 	for _, slow := range slices.Backward(in.Slow) {
 		shown.SlowCallbacks.Recent = append(shown.SlowCallbacks.Recent, api.SlowCallback{
 			Name: slow.Name, TookMS: milliseconds(slow.Took), At: api.Time{Time: slow.At.Time()},
 		})
 	}
-	for i, held := range in.Waits {
-		shown.Waits[i] = api.LoopWait{
+	leaves := 0
+	for _, held := range in.Waits {
+		if leaves += held.Done + held.Pending; leaves > api.LeavesMax && len(shown.Waits) > 0 {
+			break // a few huge expressions must not make a huge answer
+		}
+		shown.Waits = append(shown.Waits, api.LoopWait{
 			Since: api.Time{Time: held.Since.Time()}, Kind: api.WaitHTTP, For: *held.For,
 			Outcome: api.OutcomePending, Done: held.Done, Pending: held.Pending,
-		}
+		})
 	}
 	return shown
 }

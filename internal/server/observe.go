@@ -102,7 +102,11 @@ func (s *Server) observed(x *exchange, r *http.Request, took time.Duration) {
 	}
 	x.route.requests.WithLabelValues(strconv.Itoa(x.status)).Inc()
 	x.route.seconds.Observe(took.Seconds())
-	s.Log.LogAttrs(context.WithoutCancel(r.Context()), slog.LevelDebug, "request",
+	ctx := context.WithoutCancel(r.Context())
+	if !s.Log.Enabled(ctx, slog.LevelDebug) {
+		return
+	}
+	s.Log.LogAttrs(ctx, slog.LevelDebug, "request",
 		slog.String("method", r.Method), slog.String("route", x.route.label),
 		slog.Int("status", x.status), slog.Duration("took", took), slog.String("caller", x.caller))
 }

@@ -139,11 +139,18 @@ func (s *Server) serve(e endpoint, w http.ResponseWriter, r *http.Request) (err 
 	case e.is&creates != 0 && r.Header.Get("Idempotency-Key") != "":
 		return notImplemented(api.FieldError{Parameter: "Idempotency-Key", Detail: "This version keeps no keys; " +
 			"a repeated call would create again, so it is refused. Send it without one."})
-	case e.is&streams != 0 && strings.Contains(r.Header.Get("Accept"), "text/event-stream"):
+	case e.is&streams != 0 && wantsStream(r):
 		return notImplemented(api.FieldError{Parameter: "Accept", Detail: "This version does not stream; " +
 			"hold the answer with a wait instead."})
 	}
 	return e.serves(w, r)
+}
+
+// wantsStream reports whether r takes a stream and nothing else. Who takes JSON as well gets that.
+func wantsStream(r *http.Request) bool {
+	accept := strings.Join(r.Header.Values("Accept"), ",")
+	return strings.Contains(accept, "text/event-stream") &&
+		!strings.Contains(accept, "application/json") && !strings.Contains(accept, "*/*")
 }
 
 func badQuery() error {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/awaitd/awaitd/internal/loop"
 	"github.com/awaitd/awaitd/internal/record"
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -212,18 +214,19 @@ func TestABrokenPageIsAnError(t *testing.T) {
 	}
 }
 
-// Slow callbacks are shown newest first.
-func TestTheLoopShowsSlowCallbacksNewestFirst(t *testing.T) {
+// Slow callbacks are shown newest first, and of the waits as many as have a bounded number of leaves.
+func TestTheLoopShowsSlowCallbacksAndABoundedNumberOfWaits(t *testing.T) {
 	in := &await.Inspection{
 		Now: 1_000, Uptime: time.Minute, Loop: loop.Stats{Turns: 7}, SlowCount: 2, LagMax: 1500 * time.Microsecond,
-		Slow: []await.SlowCallback{{Name: "old", Took: time.Second, At: 1}, {Name: "new", Took: time.Minute, At: 2}},
+		Slow:  []await.SlowCallback{{Name: "old", Took: time.Second, At: 1}, {Name: "new", Took: time.Minute, At: 2}},
+		Waits: []await.HeldWait{{For: &api.Expr{}, Pending: 9_000}, {For: &api.Expr{}, Pending: 1_000}, {For: &api.Expr{}, Done: 1}},
 	}
 	got := loopOf(in)
 	want := []api.SlowCallback{
 		{Name: "new", TookMS: 60_000, At: api.Time{Time: record.Time(2).Time()}},
 		{Name: "old", TookMS: 1_000, At: api.Time{Time: record.Time(1).Time()}},
 	}
-	if d := cmp.Diff(want, got.SlowCallbacks.Recent); d != "" || got.LagMS.Max != 1.5 || got.Turns != 7 {
+	if d := cmp.Diff(want, got.SlowCallbacks.Recent); d != "" || got.LagMS.Max != 1.5 || got.Turns != 7 || len(got.Waits) != 2 {
 		t.Errorf("%s\n%+v", d, got)
 	}
 }
@@ -235,5 +238,13 @@ func TestWhatCannotBeEncodedIsAFault(t *testing.T) {
 	}
 	if err := answer(nil, 200, make(chan int)); err == nil {
 		t.Error("a channel was answered")
+	}
+	h := newHouse(t)
+	broken := api.NewProblem(api.CodeNotSettled, "")
+	broken.Future = &api.Future{Result: &api.Result{JSON: jsontext.Value("{")}}
+	w := httptest.NewRecorder()
+	h.server.refuse(w, httptest.NewRequest("GET", "/", nil), broken)
+	if err := spec.CheckResponse("GET", "/loop", w.Code, w.Result().Header, w.Body.Bytes()); w.Code != 500 || err != nil {
+		t.Errorf("%d %s: %v", w.Code, w.Body, err)
 	}
 }
