@@ -23,15 +23,22 @@ var ErrVersion = errors.New("record: stored by an unknown version of awaitd")
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // EncodeFuture is f as stored bytes: version, tagged fields (protobuf's wire format), CRC-32C of all before it.
-func EncodeFuture(f *Future) []byte { return seal(f.fields) }
+func EncodeFuture(f *Future) []byte { return AppendFuture(make([]byte, 0, 256), f) }
 
 // EncodeEvent is e as stored bytes, in the same envelope as EncodeFuture.
-func EncodeEvent(e *Event) []byte { return seal(e.fields) }
+func EncodeEvent(e *Event) []byte { return AppendEvent(make([]byte, 0, 256), e) }
 
-func seal(fields func(*encoder)) []byte {
-	e := encoder(append(make([]byte, 0, 256), FormatVersion))
+// AppendFuture appends f to b as EncodeFuture writes it.
+func AppendFuture(b []byte, f *Future) []byte { return seal(b, f.fields) }
+
+// AppendEvent appends e to b as EncodeEvent writes it.
+func AppendEvent(b []byte, e *Event) []byte { return seal(b, e.fields) }
+
+func seal(b []byte, fields func(*encoder)) []byte {
+	start := len(b)
+	e := encoder(append(b, FormatVersion))
 	fields(&e)
-	return binary.LittleEndian.AppendUint32(e, crc32.Checksum(e, castagnoli))
+	return binary.LittleEndian.AppendUint32(e, crc32.Checksum(e[start:], castagnoli))
 }
 
 // open checks the envelope and returns the fields in it.
