@@ -16,6 +16,7 @@ var (
 	ErrTooManyEvents  = errors.New("await: too many events are remembered or waited for")
 	ErrTooManyWaiters = errors.New("await: too many waits are held")
 	ErrNotSettleable  = errors.New("await: only a promise can be settled from outside")
+	ErrKeyReused      = errors.New("await: the idempotency key was used for another request")
 	ErrNotSettled     = errors.New("await: the future is still pending")
 )
 

@@ -25,14 +25,19 @@ type State struct {
 	decided  uint64 // waits decided since the start
 	draining bool   // nobody sleeps any more
 
-	orphans []*future // restored while an attempt was under way; Restart decides about them
+	orphans []*future              // restored while an attempt was under way; Restart decides about them
+	keys    map[string]*record.Key // used, and not yet in the store
+	newKeys []*record.Key          // used since the last commit
+
 	dirty   []*future // changed since the last commit, in order of their first change
 	dropped []string  // settled futures to forget with the next commit
 	effects []effect  // of what was applied since the kernel last held them
 
 	// exists looks for a future that is not in memory. It is asked only for ids that a caller chose.
 	exists func(id string) bool
-	tally  *tally
+	// usedKey looks for an idempotency key in the store; nil when it was never used.
+	usedKey func(name string) *record.Key
+	tally   *tally
 }
 
 // timed is something that happens at a time of its own.
@@ -59,7 +64,9 @@ func newState(limits Limits, start record.Time, t *tally) *State {
 		events:  events.NewRegistry(),
 		due:     loop.NewWheel[timed](time.Millisecond, onWheel(start)),
 		tally:   t,
+		keys:    map[string]*record.Key{},
 		exists:  func(string) bool { return false },
+		usedKey: func(string) *record.Key { return nil },
 	}
 }
 
@@ -138,8 +145,8 @@ func (s *State) arm(f *future, t record.Time) {
 
 // takeBatch returns what changed since the last call, as one commit.
 func (s *State) takeBatch(position uint64) *record.Batch {
-	b := &record.Batch{Position: position, At: s.at, Events: s.events.TakeChanges(), Dropped: s.dropped}
-	s.dropped = nil
+	b := &record.Batch{Position: position, At: s.at, Events: s.events.TakeChanges(), Keys: s.newKeys, Dropped: s.dropped}
+	s.newKeys, s.dropped = nil, nil
 	if len(s.dirty) == 0 {
 		return b
 	}

@@ -6,8 +6,58 @@ import (
 	"github.com/awaitd/awaitd/internal/record"
 )
 
-// submit creates all the futures of c, or none.
-func (s *State) submit(c *record.Submit) ([]*record.Future, error) {
+// Submitted is the answer to a submit: the futures that it made, or the ids of those that the same request made
+// before under the same idempotency key.
+type Submitted struct {
+	Futures  []*record.Future
+	Replayed []string
+}
+
+// submit creates all the futures of c, or none. A key that was used makes none, either way.
+func (s *State) submit(c *record.Submit) (Submitted, error) {
+	if c.Key == nil {
+		futures, err := s.createAll(c)
+		return Submitted{Futures: futures}, err
+	}
+	used := s.keys[c.Key.Name]
+	if used == nil {
+		used = s.usedKey(c.Key.Name)
+	}
+	if used != nil && used.ExpiresAt > s.at {
+		if !slices.Equal(used.Fingerprint, c.Key.Fingerprint) {
+			return Submitted{}, ErrKeyReused
+		}
+		return Submitted{Replayed: used.Futures}, nil
+	}
+	futures, err := s.createAll(c)
+	if err != nil {
+		return Submitted{}, err
+	}
+	s.useKey(c, futures)
+	return Submitted{Futures: futures}, nil
+}
+
+// useKey remembers what was made under a key: in memory until it is in the store.
+func (s *State) useKey(c *record.Submit, futures []*record.Future) {
+	key := &record.Key{Name: c.Key.Name, Fingerprint: c.Key.Fingerprint, ExpiresAt: s.at.Add(c.KeyTTL)}
+	for _, f := range futures {
+		key.Futures = append(key.Futures, f.ID)
+	}
+	s.keys[key.Name] = key
+	s.newKeys = append(s.newKeys, key)
+	s.effects = append(s.effects, forgetKey{key})
+}
+
+// forgetKey takes a key out of memory once it is in the store.
+type forgetKey struct{ key *record.Key }
+
+func (e forgetKey) release(k *Kernel) {
+	if k.state.keys[e.key.Name] == e.key {
+		delete(k.state.keys, e.key.Name)
+	}
+}
+
+func (s *State) createAll(c *record.Submit) ([]*record.Future, error) {
 	if s.pending+len(c.Futures) > s.limits.FuturesPendingMax {
 		return nil, ErrTooManyFutures
 	}

@@ -22,7 +22,7 @@ func (k *Kernel) Submit(ctx context.Context, futures ...record.NewFuture) ([]*re
 	if err != nil {
 		return nil, err
 	}
-	return answer.([]*record.Future), nil
+	return answer.(Submitted).Futures, nil
 }
 
 // View is a future as a reader sees it.

@@ -7,7 +7,11 @@ import "time"
 type Command interface{ command() }
 
 // Submit creates futures, all or none.
-type Submit struct{ Futures []NewFuture }
+type Submit struct {
+	Futures []NewFuture
+	Key     *Key // nil: none was given. Its Futures and ExpiresAt are filled in when it is applied
+	KeyTTL  time.Duration
+}
 
 // NewFuture is a future to be created. The id was made (or checked) at the door.
 type NewFuture struct {

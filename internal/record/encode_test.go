@@ -51,6 +51,15 @@ func TestEveryFieldOfAFactSurvivesEncoding(t *testing.T) {
 		if diff := cmp.Diff(&f, got); diff != "" {
 			t.Fatalf("future changed (-stored +read):\n%s", diff)
 		}
+		var key Key
+		full(reflect.ValueOf(&key).Elem(), rnd)
+		again, err := DecodeKey(AppendKey(nil, &key))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(&key, again); diff != "" {
+			t.Fatalf("key changed (-stored +read):\n%s", diff)
+		}
 		var ev Event
 		full(reflect.ValueOf(&ev).Elem(), rnd)
 		back, err := DecodeEvent(EncodeEvent(&ev))
@@ -104,7 +113,7 @@ func TestEveryFlippedBitIsNoticed(t *testing.T) {
 
 // Bytes of a newer version (another version byte, or a field this one does not know) are refused, not skipped.
 func TestBytesOfANewerVersionAreRefused(t *testing.T) {
-	versioned := seal(func(e *encoder) { (*e)[0] = FormatVersion + 1 })
+	versioned := seal(nil, func(e *encoder) { (*e)[0] = FormatVersion + 1 })
 	if _, err := DecodeEvent(versioned); !errors.Is(err, ErrVersion) {
 		t.Errorf("version byte: err = %v, want ErrVersion", err)
 	}
@@ -112,11 +121,11 @@ func TestBytesOfANewerVersionAreRefused(t *testing.T) {
 		"top":    func(e *encoder) { e.uint(999, 1) },
 		"nested": func(e *encoder) { e.message(16, func(e *encoder) { e.uint(999, 1) }) },
 	} {
-		if _, err := DecodeFuture(seal(write)); !errors.Is(err, ErrVersion) {
+		if _, err := DecodeFuture(seal(nil, write)); !errors.Is(err, ErrVersion) {
 			t.Errorf("%s: err = %v, want ErrVersion", name, err)
 		}
 	}
-	fixed := seal(func(e *encoder) { *e = protowire.AppendTag(*e, 1, protowire.Fixed32Type) })
+	fixed := seal(nil, func(e *encoder) { *e = protowire.AppendTag(*e, 1, protowire.Fixed32Type) })
 	if _, err := DecodeFuture(fixed); !errors.Is(err, ErrCorrupt) {
 		t.Errorf("unknown wire type: err = %v, want ErrCorrupt", err)
 	}
@@ -125,7 +134,7 @@ func TestBytesOfANewerVersionAreRefused(t *testing.T) {
 // Decoding never panics, whatever lies under a valid checksum.
 func TestDecodingNeverPanics(t *testing.T) {
 	check := func(garbage []byte) bool {
-		b := seal(func(e *encoder) { *e = append(*e, garbage...) })
+		b := seal(nil, func(e *encoder) { *e = append(*e, garbage...) })
 		_, _ = DecodeFuture(b)
 		_, _ = DecodeEvent(b)
 		return true
