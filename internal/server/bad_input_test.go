@@ -172,7 +172,8 @@ func TestAnOversizedBodyIsRefusedAndCreatesNothing(t *testing.T) {
 	h.wantNothing()
 
 	// Chunked, the length shows only as it comes.
-	req, err := http.NewRequest("POST", h.url+"/fetch", io.MultiReader(strings.NewReader(padding), strings.NewReader("{}")))
+	chunks := io.MultiReader(strings.NewReader(padding), strings.NewReader("{}"))
+	req, err := http.NewRequest("POST", h.url+"/fetch", chunks)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -220,7 +221,9 @@ func TestAnUnknownIDIs404AndAMalformedOneIs400(t *testing.T) {
 				t.Errorf("%s %s: %q does not name the future", c.method, c.path, r.text("detail"))
 			}
 		}
-		for _, bad := range []string{"fut_short", "a%20b", "a%2Fb", "fut_01jd8q2v9gz5w0m4t7r1x3k6bc", strings.Repeat("a", 129)} {
+		for _, bad := range []string{
+			"fut_short", "a%20b", "a%2Fb", "fut_01jd8q2v9gz5w0m4t7r1x3k6bc", strings.Repeat("a", 129),
+		} {
 			r := h.wantProblem(400, "invalid-request", h.do(c.method, "/futures/"+bad+path+"?"+query, c.body))
 			if got := r.text("errors.0.parameter"); got != "id" {
 				t.Errorf("%s: parameter %q, want id", bad, got)
@@ -256,7 +259,8 @@ func TestADoubleSettleWithAnotherOutcomeIs409WithTheFuture(t *testing.T) {
 // A wait that names an unknown future does not begin, not even for the parts that are known.
 func TestAWaitOnAnUnknownFutureIs404BeforeAnythingWaits(t *testing.T) {
 	h := newHouse(t)
-	r := h.wantProblem(404, "unknown-future", h.post("/wait", `{"for":{"any":["event:a","future:nobody"]},"timeout":"20s"}`))
+	r := h.wantProblem(404, "unknown-future",
+		h.post("/wait", `{"for":{"any":["event:a","future:nobody"]},"timeout":"20s"}`))
 	if !strings.Contains(r.text("detail"), "nobody") {
 		t.Errorf("%q does not name the future", r.text("detail"))
 	}
@@ -366,7 +370,8 @@ func TestTenThousandAndOneLeavesAreRefusedAndTenThousandAreNot(t *testing.T) {
 func TestHeaderInjectionIsRefusedAndCreatesNothing(t *testing.T) {
 	h := newHouse(t)
 	for _, headers := range []string{
-		`{"X-A":"b\r\nX-B: c"}`, `{"X-A":"b\nX-B: c"}`, `{"X-A":"b\u0000"}`, `{"X-A: b\r\nX-B":"c"}`, `{"X A":"b"}`, `{"":"b"}`,
+		`{"X-A":"b\r\nX-B: c"}`, `{"X-A":"b\nX-B: c"}`, `{"X-A":"b\u0000"}`, `{"X-A: b\r\nX-B":"c"}`, `{"X A":"b"}`,
+		`{"":"b"}`,
 		`{"Host":"evil.test"}`, `{"content-length":"3"}`, `{"Transfer-Encoding":"chunked"}`, `{"Connection":"upgrade"}`,
 		`{"Upgrade":"websocket"}`, `{"Proxy-Authorization":"x"}`, `{"TE":"trailers"}`, `{"Expect":"100-continue"}`,
 		`{":path":"/"}`, `{"webhook-id":"1"}`, `{"Awaitd-Upstream-Status":"1"}`, `{"X-A":"1","x-a":"2"}`,
@@ -383,7 +388,8 @@ func TestHeaderInjectionIsRefusedAndCreatesNothing(t *testing.T) {
 	h.wantNothing()
 }
 
-// A body where none is taken would be ignored, or worse: as long as it is not read, nobody notices that the caller left.
+// A body where none is taken would be ignored, or worse: as long as it is not read, nobody notices that the caller
+// left.
 func TestABodyWhereNoneIsTakenIsRefused(t *testing.T) {
 	h := newHouse(t)
 	h.want(201, h.post("/futures", `{"kind":"promise","id":"p"}`))

@@ -73,8 +73,8 @@ func tooLarge(w http.ResponseWriter, r *http.Request, bytesMax int64) error {
 	return api.NewProblem(api.CodeBodyTooLarge, fmt.Sprintf("Send at most %d bytes here.", bytesMax))
 }
 
-// cutOff is the fault of a body that ended early or came too slowly. After either the context of r has ended, so that it
-// cannot tell whether the caller is still there; it is told in any case.
+// cutOff is the fault of a body that ended early or came too slowly. After either the context of r has ended, so that
+// it cannot tell whether the caller is still there; it is told in any case.
 func cutOff(w http.ResponseWriter, r *http.Request, err error) error {
 	hangUp(w, r)
 	if errors.Is(err, os.ErrDeadlineExceeded) {

@@ -25,7 +25,8 @@ func TestDeadlinesReachTheConnectionThroughTheMiddleware(t *testing.T) {
 	h := newHouse(t)
 	inner := h.server.observe(h.server.guarded(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		c := http.NewResponseController(w)
-		err := errors.Join(c.SetReadDeadline(time.Now().Add(time.Hour)), c.SetWriteDeadline(time.Now().Add(time.Hour)), c.Flush())
+		later := time.Now().Add(time.Hour)
+		err := errors.Join(c.SetReadDeadline(later), c.SetWriteDeadline(later), c.Flush())
 		if err != nil {
 			t.Error(err)
 		}
@@ -153,8 +154,8 @@ func TestASlowBodyIsTaken(t *testing.T) {
 	inBubble(t, func(t *testing.T, dial func() *caller) {
 		c := dial()
 		const pieces = 20
-		c.say(fmt.Sprintf("POST /fetch/batch HTTP/1.1\nHost: localhost\nContent-Type: application/json\nContent-Length: %d\n\n",
-			pieces*bodyChunkBytes))
+		c.say(fmt.Sprintf("POST /fetch/batch HTTP/1.1\nHost: localhost\nContent-Type: application/json\n"+
+			"Content-Length: %d\n\n", pieces*bodyChunkBytes))
 		for range pieces {
 			time.Sleep(bodyPatience - time.Second)
 			c.say(strings.Repeat(" ", bodyChunkBytes))
@@ -189,8 +190,8 @@ func TestAHeldAnswerOutlivesTheDeadlines(t *testing.T) {
 	inBubble(t, func(t *testing.T, dial func() *caller) {
 		c := dial()
 		body := `{"for":"event:never","timeout":"50s"}`
-		request := fmt.Sprintf("POST /wait HTTP/1.1\nHost: localhost\nContent-Type: application/json\nContent-Length: %d\n\n%s",
-			len(body), body)
+		request := fmt.Sprintf("POST /wait HTTP/1.1\nHost: localhost\nContent-Type: application/json\n"+
+			"Content-Length: %d\n\n%s", len(body), body)
 		for range 3 {
 			began := time.Now()
 			c.say(request)
@@ -232,7 +233,8 @@ func TestASlowHeaderIsGivenUp(t *testing.T) {
 	})
 }
 
-// What is read at one time is bounded, whatever callers claim to send. The place is given back when a body has been read.
+// What is read at one time is bounded, whatever callers claim to send. The place is given back when a body has been
+// read.
 func TestBodiesBeingReadAreBounded(t *testing.T) {
 	inBubble(t, func(t *testing.T, dial func() *caller) {
 		const head = "POST /fetch/batch HTTP/1.1\nHost: localhost\nContent-Type: application/json\n"

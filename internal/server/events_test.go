@@ -53,7 +53,10 @@ func TestAnyBodyBecomesThePayload(t *testing.T) {
 		{"application/json", `{"a":`, `{"content_type":"application/json","text":"{\"a\":"}`},
 		{"text/plain", "", `null`},
 		{structured, ce + `,"data":{"sha":1}}`, `{"content_type":"application/json","json":{"sha":1}}`},
-		{structured, ce + `,"data":"x","datacontenttype":"application/json"}`, `{"content_type":"application/json","json":"x"}`},
+		{
+			structured, ce + `,"data":"x","datacontenttype":"application/json"}`,
+			`{"content_type":"application/json","json":"x"}`,
+		},
 		{structured, ce + `,"data":"<a/>","datacontenttype":"text/xml"}`, `{"content_type":"text/xml","text":"<a/>"}`},
 		{structured, ce + `,"data":[1],"datacontenttype":"text/xml"}`, `{"content_type":"text/xml","text":"[1]"}`},
 		{
@@ -69,7 +72,8 @@ func TestAnyBodyBecomesThePayload(t *testing.T) {
 		}
 	}
 	// In binary mode the attributes are headers and the body is the data.
-	r := h.want(200, h.post("/events/e/pulse", `{"sha":2}`, "Ce-Specversion: 1.0", "Ce-Id: 1", "Ce-Type: done", "Ce-Source: /ci"))
+	r := h.want(200, h.post("/events/e/pulse", `{"sha":2}`,
+		"Ce-Specversion: 1.0", "Ce-Id: 1", "Ce-Type: done", "Ce-Source: /ci"))
 	if got := compact(t, r.at("payload")); got != `{"content_type":"application/json","json":{"sha":2}}` {
 		t.Errorf("binary: %s", got)
 	}

@@ -202,7 +202,9 @@ func TestHEADIsAnsweredWhereverGETIs(t *testing.T) {
 // Each answer says that it is not to be sniffed, kept or framed, the refusals too.
 func TestEveryAnswerCarriesTheSecurityHeaders(t *testing.T) {
 	h := newHouse(t)
-	for _, path := range []string{"/", "/futures", "/nowhere", "/futures/p", "/problems/busy", "/openapi.json", "/healthz"} {
+	for _, path := range []string{
+		"/", "/futures", "/nowhere", "/futures/p", "/problems/busy", "/openapi.json", "/healthz",
+	} {
 		r := h.get(path)
 		if r.header.Get("X-Content-Type-Options") != "nosniff" || r.header.Get("Cache-Control") == "" ||
 			!strings.HasPrefix(r.header.Get("Content-Security-Policy"), "default-src 'none'") ||

@@ -178,7 +178,8 @@ func TestPartsOfALaterVersionAre501AndNamed(t *testing.T) {
 		{"/fetch", `{"url":"https://target.test/ok","callback":{"url":"https://target.test/cb"}}`, "/callback"},
 		{
 			"/fetch/batch",
-			`{"fetches":[{"url":"https://target.test/ok"},{"url":"https://target.test/ok","after":"event:a"}]}`, "/fetches/1/after",
+			`{"fetches":[{"url":"https://target.test/ok"},{"url":"https://target.test/ok","after":"event:a"}]}`,
+			"/fetches/1/after",
 		},
 		{"/futures", `{"kind":"wait","for":"event:a"}`, "/kind"},
 		{"/wait", `{"for":"event:a","cursor":"abc"}`, "/cursor"},

@@ -181,7 +181,8 @@ func TestAListIsWalkedToItsEndInPages(t *testing.T) {
 		t.Errorf("by label: %v", got)
 	}
 	for _, query := range []string{
-		"state=gone", "kind=thing", "label=half", "label=%20:a", "cursor=%25", "label=" + strings.Repeat("a:b&label=", 70) + "a:b",
+		"state=gone", "kind=thing", "label=half", "label=%20:a", "cursor=%25",
+		"label=" + strings.Repeat("a:b&label=", 70) + "a:b",
 	} {
 		h.wantProblem(400, "invalid-request", h.get("/futures?"+query))
 	}

@@ -13,7 +13,9 @@ func local(hosts ...string) plans {
 // A page whose name was made to resolve to this machine sends its own name as Host.
 func TestAServerWithoutKeysAnswersOnlyToItsOwnNames(t *testing.T) {
 	h := newHouse(t, local("awaitd.internal"))
-	for _, host := range []string{"evil.test", "evil.test:8080", "localhost.evil.test", "192.168.0.1", "[2001:db8::1]:80"} {
+	for _, host := range []string{
+		"evil.test", "evil.test:8080", "localhost.evil.test", "192.168.0.1", "[2001:db8::1]:80",
+	} {
 		for _, path := range []string{"/futures", "/healthz", "/nowhere", "/"} {
 			h.wantProblem(403, "cross-origin", h.get(path, "Host: "+host))
 		}
@@ -68,7 +70,9 @@ func TestTheLogShowsRoutesAndNoSecrets(t *testing.T) {
 	if strings.Contains(log, "s3cret") || strings.Contains(log, "n4me") {
 		t.Errorf("the log tells too much:\n%s", log)
 	}
-	for _, want := range []string{`route="POST /fetch" status=202`, `route="GET /events/{name}" status=202`, "route=none status=404"} {
+	for _, want := range []string{
+		`route="POST /fetch" status=202`, `route="GET /events/{name}" status=202`, "route=none status=404",
+	} {
 		if !strings.Contains(log, want) {
 			t.Errorf("the log lacks %q:\n%s", want, log)
 		}

@@ -67,7 +67,9 @@ func TestAKeysFileNamesTheLinesOfItsFaults(t *testing.T) {
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for n, part := range map[int]string{2: "write id:sha256", 3: "64 hexadecimal", 4: "an id has", 5: "twice", 6: "twice"} {
+	for n, part := range map[int]string{
+		2: "write id:sha256", 3: "64 hexadecimal", 4: "an id has", 5: "twice", 6: "twice",
+	} {
 		if want := fmt.Sprintf("line %d: ", n); !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), part) {
 			t.Errorf("%v\nlacks %q with %q", err, want, part)
 		}

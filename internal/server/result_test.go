@@ -62,8 +62,9 @@ func TestALongResultIsServedWholeAndInRanges(t *testing.T) {
 	if r := h.want(206, h.get(path, "Range: bytes=99995-")); r.body != "56789" {
 		t.Errorf("range: %q", r.body)
 	}
-	if r := h.want(206, h.get(path, "Range: bytes=0-1,10-11")); !strings.HasPrefix(r.header.Get("Content-Type"), "multipart/byteranges") {
-		t.Errorf("two ranges: %v", r.header)
+	two := h.want(206, h.get(path, "Range: bytes=0-1,10-11"))
+	if !strings.HasPrefix(two.header.Get("Content-Type"), "multipart/byteranges") {
+		t.Errorf("two ranges: %v", two.header)
 	}
 	if r := h.want(200, h.get(path, "Range: bytes=0-1", `If-Range: "other"`)); r.body != body {
 		t.Error("a range of another version")
@@ -161,7 +162,8 @@ func TestOneAnswerShowsABoundedNumberOfBytes(t *testing.T) {
 	}
 	id := big(InlineBytesMax + 1)
 	r := h.want(200, h.get("/futures/"+id+"?wait=20s"))
-	if r.at("result.truncated") != true || r.at("result.text") != nil || r.at("result.bytes") != float64(InlineBytesMax+1) {
+	if r.at("result.truncated") != true || r.at("result.text") != nil ||
+		r.at("result.bytes") != float64(InlineBytesMax+1) {
 		t.Errorf("%.500s", r.body)
 	}
 	if got := len(h.want(200, h.get(r.text("links.result"))).body); got != InlineBytesMax+1 {

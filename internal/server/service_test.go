@@ -124,7 +124,8 @@ awaitd_http_requests_total{code="405",route="none"} 1
 	if !strings.HasSuffix(open.body, "# EOF\n") {
 		t.Error("no OpenMetrics")
 	}
-	native := h.plainlyWith("/metrics", "Accept: application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited")
+	native := h.plainlyWith("/metrics",
+		"Accept: application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited")
 	if !strings.HasPrefix(native.header.Get("Content-Type"), "application/vnd.google.protobuf") {
 		t.Errorf("no protobuf: %s", native.header.Get("Content-Type"))
 	}
@@ -218,16 +219,21 @@ func TestABrokenPageIsAnError(t *testing.T) {
 func TestTheLoopShowsSlowCallbacksAndABoundedNumberOfWaits(t *testing.T) {
 	in := &await.Inspection{
 		Now: 1_000, Uptime: time.Minute, Loop: loop.Stats{Turns: 7}, SlowCount: 2, LagMax: 1500 * time.Microsecond,
-		Slow:  []await.SlowCallback{{Name: "old", Took: time.Second, At: 1}, {Name: "new", Took: time.Minute, At: 2}},
-		Waits: []await.HeldWait{{For: &api.Expr{}, Pending: 9_000}, {For: &api.Expr{}, Pending: 1_000}, {For: &api.Expr{}, Done: 1}},
+		Slow: []await.SlowCallback{{Name: "old", Took: time.Second, At: 1}, {Name: "new", Took: time.Minute, At: 2}},
+		Waits: []await.HeldWait{
+			{For: &api.Expr{}, Pending: 9_000}, {For: &api.Expr{}, Pending: 1_000}, {For: &api.Expr{}, Done: 1},
+		},
 	}
 	got := loopOf(in)
 	want := []api.SlowCallback{
 		{Name: "new", TookMS: 60_000, At: api.Time{Time: record.Time(2).Time()}},
 		{Name: "old", TookMS: 1_000, At: api.Time{Time: record.Time(1).Time()}},
 	}
-	if d := cmp.Diff(want, got.SlowCallbacks.Recent); d != "" || got.LagMS.Max != 1.5 || got.Turns != 7 || len(got.Waits) != 2 {
-		t.Errorf("%s\n%+v", d, got)
+	if d := cmp.Diff(want, got.SlowCallbacks.Recent); d != "" {
+		t.Error(d)
+	}
+	if got.LagMS.Max != 1.5 || got.Turns != 7 || len(got.Waits) != 2 {
+		t.Errorf("%+v", got)
 	}
 }
 
