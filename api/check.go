@@ -26,10 +26,11 @@ const (
 	LimitKeyRunesMax = 128
 	ConcurrencyMax   = 10_000
 	RateMax          = 1_000_000
-	AttemptsMax      = 100
+	AttemptsMax      = 20
 	RedirectsMax     = 20
 	TimeoutMax       = 15 * time.Minute
 	BackoffMin       = time.Millisecond
+	BackoffMax       = 24 * time.Hour
 )
 
 // Defaults that the contract names.
@@ -166,6 +167,7 @@ func (r *Retry) check() []FieldError {
 	}
 	f.require(least >= BackoffMin, "/min_backoff", "Give at least 1ms.")
 	f.require(least <= most, "/max_backoff", fmt.Sprintf("Give at least min_backoff, which is %v.", least))
+	f.require(most <= BackoffMax, "/max_backoff", "Give at most 24h.")
 	f.statuses(r.OnStatus, "/on_status")
 	return f
 }
