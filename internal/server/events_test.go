@@ -163,6 +163,8 @@ func TestTooManyEventsIs429AndSetsNothing(t *testing.T) {
 			t.Errorf("%s: no Retry-After", path)
 		}
 	}
+	h.wantProblem(429, "too-many-events", h.get("/wait?all=a,b,c"))
+	h.wantProblem(429, "too-many-events", h.get("/events/c?wait=20s"))
 	h.want(200, h.post("/events/a/set", ""))
 	if got := h.get("/events").count("events"); got != 2 {
 		t.Errorf("%d events, want 2", got)
