@@ -204,7 +204,7 @@ func BenchmarkEventSetWakes1000(b *testing.B) {
 			}
 		})
 	}
-	runtimeTurns(b, l, 1)
+	runTurn(b, l)
 	benchTask(b, l, func(rounds int) error {
 		for range rounds {
 			left = batch
@@ -218,11 +218,9 @@ func BenchmarkEventSetWakes1000(b *testing.B) {
 	})
 }
 
-func runtimeTurns(b *testing.B, l *Loop, n int) {
-	for range n {
-		l.Stop()
-		benchRun(b, l)
-	}
+func runTurn(b *testing.B, l *Loop) {
+	l.Stop()
+	benchRun(b, l)
 }
 
 func BenchmarkVirtualSleep(b *testing.B) {

@@ -174,7 +174,7 @@ func TestNoWakeIsLost(t *testing.T) {
 	for range 3 {
 		runLoop(t, l)
 	}
-	clock.meddle = func() { l.inbox.bed.wake() } // a wake-up with nothing behind it
+	clock.meddle = func() { l.inbox.wake() } // a wake-up with nothing behind it
 	clock.sleepless = true
 	stopped := false
 	l.CallLater(time.Nanosecond, func() { stopped = true; l.Stop() })

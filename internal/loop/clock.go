@@ -21,18 +21,18 @@ type Pause struct {
 	Timed   bool          // false: no timer waits, only another goroutine can end the pause
 	Working bool          // work is under way in the executor, its end will wake the loop
 
-	bed   *bed
+	inbox *inbox
 	slept bool
 }
 
 // Sleep blocks until Wake is called or another goroutine has sent the loop something. At most once per Pause.
 func (p *Pause) Sleep() {
 	p.slept = true
-	p.bed.sleep()
+	p.inbox.sleep()
 }
 
 // Wake ends the Sleep of the loop this Pause belongs to, now or a later one. Any goroutine.
-func (p *Pause) Wake() { p.bed.wake() }
+func (p *Pause) Wake() { p.inbox.wake() }
 
 // NewClock is the machine's monotonic clock; its origin is the moment of the call. One clock serves one loop.
 func NewClock() Clock { return &machineClock{origin: time.Now()} }
@@ -63,10 +63,10 @@ func (c *machineClock) Pass(p *Pause) {
 // sees it fallen, one that lay down before is woken.
 func (c *machineClock) arm(p *Pause, wait time.Duration) {
 	if c.timer == nil {
-		bed := p.bed
+		inbox := p.inbox
 		c.timer = stoppedTimer(func() {
 			c.armed.Store(false)
-			bed.wake()
+			inbox.wake()
 		})
 	}
 	c.at = p.Until

@@ -10,6 +10,7 @@ import (
 // starts any.
 type executor struct {
 	working int // goroutines
+	queued  int
 	max     int
 	queue   fifo[*jobCore]
 	idle    Waiters         // who waits until nothing works
@@ -52,6 +53,7 @@ func RunInExecutor[T any](l *Loop, fn func(ctx context.Context) (T, error)) *Fut
 	j.core.self = j
 	j.core.ctx, j.core.end = context.WithCancel(e.ctx)
 	e.queue.push(&j.core)
+	e.queued++
 	l.dispatch()
 	return &j.Future
 }
@@ -68,14 +70,15 @@ func (e *executor) close() {
 	if e.end != nil {
 		e.end()
 	}
-	e.queue = fifo[*jobCore]{}
+	e.queue, e.queued = fifo[*jobCore]{}, 0
 }
 
 // dispatch starts what there is room for.
 func (l *Loop) dispatch() {
 	e := &l.executor
-	for e.working < e.max && e.queue.len() > 0 {
+	for e.working < e.max && e.queued > 0 {
 		c := e.queue.pop()
+		e.queued--
 		if c.gone {
 			continue
 		}

@@ -98,7 +98,9 @@ func (l *Loop) ScheduleAt(when time.Duration, r Runner) TimerHandle {
 }
 
 func (l *Loop) scheduleAt(when time.Duration, r Runner) TimerHandle {
-	return TimerHandle{loop: l, timer: l.wheel.Insert(when, r), when: when}
+	h := l.wheel.rings.insert(int64(when)) // l.wheel.Insert with one call less
+	l.wheel.put(h.index, r)
+	return TimerHandle{loop: l, timer: h, when: when}
 }
 
 // after is the moment d from now, at most the last there is.
@@ -133,17 +135,20 @@ func (l *Loop) unqueue(seq uint64) bool {
 // timerDue queues a timer that is due. Its node stays held until the end of the turn and remembers where in the
 // queue it is, so that it can still be cancelled.
 func (l *Loop) timerDue(i uint32) {
-	l.wheel.nodes[i].at = int64(l.readySeq) + int64(len(l.ready))
+	l.wheel.rings.nodes[i].at = int64(l.readySeq) + int64(len(l.ready))
 	l.ready = append(l.ready, l.wheel.take(i))
 	l.due = append(l.due, i)
 }
 
 func (l *Loop) cancelTimer(h WheelHandle) bool {
-	if !l.wheel.alive(h) {
+	n := l.wheel.rings.find(h)
+	switch {
+	case n == nil:
 		return false
-	}
-	if n := &l.wheel.nodes[h.index]; n.prev == wheelHeld {
+	case n.prev == wheelHeld:
 		return l.unqueue(uint64(n.at))
 	}
-	return l.wheel.Cancel(h)
+	l.wheel.rings.unlink(n)
+	l.wheel.release(h.index)
+	return true
 }

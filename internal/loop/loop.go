@@ -120,8 +120,8 @@ func New(options Options) *Loop {
 	if l.clock == nil {
 		l.clock = NewClock()
 	}
-	l.inbox.bed.token = make(chan struct{}, 1)
-	l.pause.bed = &l.inbox.bed
+	l.inbox.token = make(chan struct{}, 1)
+	l.pause.inbox = &l.inbox
 	l.wheel.init(timerTick, max(l.clock.Now(), 0))
 	l.onDue = l.timerDue
 	if _, ok := l.clock.(*machineClock); ok {

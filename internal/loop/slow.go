@@ -46,7 +46,7 @@ func (h *heart) stop() {
 func (h *heart) beat() {
 	h.loop.beats.Add(1)
 	h.resting.Store(true)
-	if h.alive.Load() && !h.loop.inbox.bed.sleeping.Load() {
+	if h.alive.Load() && !h.loop.inbox.asleep() {
 		h.resume()
 	}
 }

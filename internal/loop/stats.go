@@ -46,9 +46,9 @@ func (l *Loop) publish() {
 		s.slow.Store(l.slow)
 	}
 	publishCount(&s.ready, &last.Ready, len(l.ready)-l.readyGone)
-	publishCount(&s.timers, &last.Timers, l.wheel.live)
+	publishCount(&s.timers, &last.Timers, l.wheel.rings.live)
 	publishCount(&s.tasks, &last.Tasks, l.tasks)
-	publishCount(&s.executing, &last.Executing, l.executor.working+l.executor.queue.len())
+	publishCount(&s.executing, &last.Executing, l.executor.working+l.executor.queued)
 }
 
 func publishCount(shown *atomic.Int64, last *int, count int) {

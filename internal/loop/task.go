@@ -187,16 +187,30 @@ func (t *Task[T]) settleCancelled() {
 	t.finish(none, ErrCancelled)
 }
 
+// begin gives the task a coroutine for its first step; nil if it was cancelled before.
+func (c *taskCore) begin() *coroutine {
+	if c.mustCancel {
+		return nil
+	}
+	co := c.future.loop.borrowCoroutine()
+	co.task, c.co = c, co
+	return co
+}
+
 // Run is one step of the task, from one suspension to the next. Loop.run does it itself, when it can.
 func (c *taskCore) Run() {
+	if c.co == nil {
+		c.begin()
+	}
+	c.runStrictly()
+}
+
+// runStrictly is a step in debug mode, or the only step of a task that was cancelled before it began.
+func (c *taskCore) runStrictly() {
 	co, l := c.co, c.future.loop
 	if co == nil {
-		if c.mustCancel {
-			c.self.settleCancelled()
-			return
-		}
-		co = l.borrowCoroutine()
-		co.task, c.co = c, co
+		c.self.settleCancelled()
+		return
 	}
 	co.odd = co.odd || l.debug()
 	l.current = c

@@ -17,11 +17,11 @@ func (l *Loop) turn() {
 		l.rest()
 	}
 	l.nowKnown = false
-	if l.inbox.remote.Load() {
+	if l.inbox.posted() {
 		l.receive()
 	}
-	if l.wheel.live > 0 {
-		l.wheel.advance(l.Now(), l.onDue)
+	if l.wheel.rings.live > 0 {
+		l.wheel.rings.advance(int64(l.Now()), l.onDue)
 	}
 	if l.options.TimeTurns {
 		l.Now()
@@ -41,22 +41,19 @@ func (l *Loop) turn() {
 
 // rest lets the clock pass while nothing is ready.
 func (l *Loop) rest() {
-	if l.inbox.remote.Load() {
-		return
-	}
-	bed := &l.inbox.bed
-	bed.lieDown()
-	if l.inbox.remote.Load() {
-		bed.getUp()
+	if !l.inbox.lieDown() {
 		return
 	}
 	p := &l.pause
-	p.Until, p.Timed = l.wheel.Next()
+	p.Timed = l.wheel.rings.live > 0
+	if p.Timed {
+		p.Until, p.Timed = l.wheel.Next()
+	}
 	p.Working = l.executor.working > 0
 	p.slept = false
 	l.clock.Pass(p)
 	if !p.slept {
-		bed.getUp()
+		l.inbox.getUp()
 	}
 	if l.heart != nil {
 		l.heart.resume()
@@ -92,11 +89,14 @@ func (l *Loop) run() {
 		case nil:
 			continue
 		case *taskCore:
-			if r.co == nil || l.strict.Load() != 0 {
-				r.Run()
+			co := r.co
+			if co == nil {
+				co = r.begin()
+			}
+			if co == nil || l.strict.Load() != 0 {
+				r.runStrictly()
 				break
 			}
-			co := r.co
 			l.current = r
 			co.next()
 			l.current = nil
@@ -163,7 +163,11 @@ func (l *Loop) afterTurn(ran int) {
 
 // emptied forgets what a buffer holds, and the buffer itself when it has been far too large for a while.
 func (l *Loop) emptied(buffer []Runner) []Runner {
-	clear(buffer)
+	if len(buffer) == 1 {
+		buffer[0] = nil // the runtime's bulk clear takes longer than all else that ends a small turn
+	} else {
+		clear(buffer)
+	}
 	if cap(buffer) <= bufferKeep {
 		return buffer[:0]
 	}
