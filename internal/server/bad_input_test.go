@@ -394,9 +394,17 @@ func TestABodyWhereNoneIsTakenIsRefused(t *testing.T) {
 	h := newHouse(t)
 	h.want(201, h.post("/futures", `{"kind":"promise","id":"p"}`))
 	for _, c := range []struct{ method, path string }{
-		{"GET", "/futures"}, {"GET", "/futures/p?wait=20s"}, {"GET", "/futures/p/result?wait=20s"}, {"DELETE", "/futures/p"},
-		{"GET", "/events"}, {"GET", "/events/a?wait=20s"}, {"DELETE", "/events/a"}, {"GET", "/wait?all=a"}, {"GET", "/loop"},
-		{"POST", "/futures/p/cancel"}, {"POST", "/events/a/clear"},
+		{"GET", "/futures"},
+		{"GET", "/futures/p?wait=20s"},
+		{"GET", "/futures/p/result?wait=20s"},
+		{"DELETE", "/futures/p"},
+		{"GET", "/events"},
+		{"GET", "/events/a?wait=20s"},
+		{"DELETE", "/events/a"},
+		{"GET", "/wait?all=a"},
+		{"GET", "/loop"},
+		{"POST", "/futures/p/cancel"},
+		{"POST", "/events/a/clear"},
 	} {
 		h.wantProblem(400, "invalid-request", h.do(c.method, c.path, `{"why":1}`))
 		h.wantProblem(400, "invalid-request", h.do(c.method, c.path, strings.Repeat(" ", 2000)))
