@@ -33,11 +33,11 @@ func TestWhateverAStrangerSendsCanBeShownAndReadBack(t *testing.T) {
 		header := string(rapid.SliceOf(rapid.Byte()).Draw(t, "header"))
 		v := &view{room: AnswerInlineBytesMax}
 		out, err := encode(v.result(&record.Future{Kind: record.KindFetch, Result: &record.Result{
-			Status:  rapid.IntRange(0, 999).Draw(t, "status"),
+			Status: rapid.IntRange(0, 999).Draw(t, "status"),
 			Headers: []record.Header{
 				{Name: "Content-Type", Values: []string{contentType}}, {Name: "X", Values: []string{header}},
 			},
-			Body:    record.Body{Bytes: int64(len(body)), Inline: body},
+			Body: record.Body{Bytes: int64(len(body)), Inline: body},
 		}}))
 		if err != nil {
 			t.Fatal(err)
