@@ -19,7 +19,8 @@ func (r *report) print() (missed int) {
 }
 
 func (r *report) printTimes(judge func(bool) string) {
-	fmt.Printf("| operation | Go ns | asyncio ns | uvloop ns | times asyncio | times uvloop | >= %d | allocations |\n", timesPeers)
+	fmt.Printf("| operation | Go ns | asyncio ns | uvloop ns | times asyncio | times uvloop | >= %d | allocations |\n",
+		timesPeers)
 	fmt.Println("|---|---:|---:|---:|---:|---:|---|---|")
 	for _, row := range rows {
 		t := r.times[row.name]

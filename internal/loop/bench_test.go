@@ -37,14 +37,14 @@ func measure(b *testing.B, fn func()) {
 	b.ReportAllocs()
 	holdBallast()
 	runtime.GC()
-	before := processorTime(b)
+	before := cpuTime(b)
 	b.ResetTimer()
 	fn()
 	b.StopTimer()
-	b.ReportMetric(float64(processorTime(b)-before)/float64(b.N), "cpu-ns/op")
+	b.ReportMetric(float64(cpuTime(b)-before)/float64(b.N), "cpu-ns/op")
 }
 
-func processorTime(b *testing.B) time.Duration {
+func cpuTime(b *testing.B) time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
 		b.Fatal(err)

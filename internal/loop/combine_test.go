@@ -104,7 +104,8 @@ func TestTimeoutCleansUp(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 		mustPanic(t, "boom", func() { _ = Timeout(l, time.Hour, func() error { panic("boom") }) })
-		if v, err := WaitFor(l, awaitFunc[int](func() (int, error) { return 5, errBroken }), time.Hour); v != 0 || err != errBroken {
+		broken := awaitFunc[int](func() (int, error) { return 5, errBroken })
+		if v, err := WaitFor(l, broken, time.Hour); v != 0 || err != errBroken {
 			t.Errorf("got %d, %v", v, err)
 		}
 		s := &scene{t: t, l: l}

@@ -70,7 +70,8 @@ func TestATaskIsOneAllocation(t *testing.T) {
 	}
 }
 
-// Goal: what is parked is small: who waits for an event, a pending future, a timer (its slices grow by copying, so its size is asked of the compiler).
+// Goal: what is parked is small: who waits for an event, a pending future, a timer. A timer's slices grow by copying,
+// so its size is asked of the compiler.
 func TestParkedThingsAreSmall(t *testing.T) {
 	l := newTestLoop(t)
 	e, c := NewEvent(l), &counter{}

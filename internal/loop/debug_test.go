@@ -15,7 +15,9 @@ func TestDebugModeCatchesForeignGoroutines(t *testing.T) {
 	var timer TimerHandle
 	if _, err := Call(t.Context(), l, func() int {
 		h, timer = l.CallSoon(func() {}), l.CallLater(0, func() {})
-		mustPanic(t, "Call was used on the loop itself", func() { _, _ = Call(context.Background(), l, func() int { return 0 }) })
+		mustPanic(t, "Call was used on the loop itself", func() {
+			_, _ = Call(context.Background(), l, func() int { return 0 })
+		})
 		return 0
 	}); err != nil {
 		t.Fatalf("Call: %v", err)
@@ -50,4 +52,23 @@ func TestSetDebugOnTheLoop(t *testing.T) {
 		}
 	}
 	mustPanic(t, "CallSoon was called", func() { l.CallSoon(func() {}) })
+}
+
+// Goal: turned on by a task, the debug mode knows the loop's own goroutine again as soon as the task is suspended.
+func TestSetDebugInATask(t *testing.T) {
+	l := newTestLoop(t)
+	inTask(t, l, func() {
+		ran := false
+		other := CreateTask(l, func() (int, error) { return 1, l.Yield() })
+		l.SetDebug(true)
+		l.CallSoon(func() { l.CallSoon(func() { ran = true }) })
+		for range 3 {
+			if err := l.Yield(); err != nil {
+				t.Error(err)
+			}
+		}
+		if v, err := other.Await(); v != 1 || err != nil || !ran {
+			t.Errorf("%d, %v, ran %v", v, err, ran)
+		}
+	})
 }

@@ -12,7 +12,8 @@ import (
 // inTask runs fn as a task of l and fails the test if it returns an error.
 func inTask(t *testing.T, l *Loop, fn func()) {
 	t.Helper()
-	if _, err := RunUntilComplete(l, CreateTask(l, func() (struct{}, error) { fn(); return struct{}{}, nil })); err != nil {
+	task := CreateTask(l, func() (struct{}, error) { fn(); return struct{}{}, nil })
+	if _, err := RunUntilComplete(l, task); err != nil {
 		t.Fatalf("the task ended with %v", err)
 	}
 }

@@ -44,7 +44,7 @@ func (s *stopper) Run()  { s.loop.stopping = true }
 func Run[T any](options Options, main func(l *Loop) (T, error)) (T, error) {
 	l := New(options)
 	value, err := RunUntilComplete(l, CreateTask(l, func() (T, error) { return main(l) }))
-	_, endErr := RunUntilComplete(l, CreateTask(l, l.endAll))
+	_, endErr := RunUntilComplete(l, createTask(l, nil, l.endAll))
 	closeErr := l.Close()
 	if endErr == nil && closeErr == nil {
 		return value, err

@@ -16,7 +16,8 @@ func TestRunUntilComplete(t *testing.T) {
 		t.Errorf("%d, %v at %v", v, err, l.Now())
 	}
 	f := s.future()
-	if _, err := RunUntilComplete(l, awaitFunc[int](func() (int, error) { return RunUntilComplete(l, f) })); err != ErrRunning {
+	inside := awaitFunc[int](func() (int, error) { return RunUntilComplete(l, f) })
+	if _, err := RunUntilComplete(l, inside); err != ErrRunning {
 		t.Errorf("inside: %v", err)
 	}
 	l.CallLater(time.Second, l.Stop)
@@ -66,7 +67,8 @@ func TestRunEndsEverything(t *testing.T) {
 		if _, err := Run(Options{}, func(*Loop) (int, error) { return 0, errBroken }); err != errBroken {
 			t.Errorf("an exception: %v", err)
 		}
-		if _, err := Run(Options{}, func(l *Loop) (int, error) { l.Stop(); return 0, l.sleep(1) }); !errors.Is(err, ErrStopped) {
+		stops := func(l *Loop) (int, error) { l.Stop(); return 0, l.sleep(1) }
+		if _, err := Run(Options{}, stops); !errors.Is(err, ErrStopped) {
 			t.Errorf("stopped: %v", err)
 		}
 	})

@@ -59,13 +59,17 @@ func (l *Loop) SetTaskFactory(factory TaskFactory) {
 // loop. A panic becomes the task's exception, a *PanicError.
 func CreateTask[T any](l *Loop, coro func() (T, error)) *Task[T] {
 	l.ownOpen("CreateTask")
+	return createTask(l, l.taskFactory, coro)
+}
+
+func createTask[T any](l *Loop, factory TaskFactory, coro func() (T, error)) *Task[T] {
 	l.taskIDs++
 	t := &Task[T]{coro: coro}
 	t.loop = l
 	t.core.self, t.core.future, t.core.id = t, &t.futureBase, l.taskIDs
 	t.owner = &t.core
-	if l.taskFactory != nil {
-		t.manufacture(l.taskFactory)
+	if factory != nil {
+		t.manufacture(factory)
 	}
 	l.tasks++
 	l.schedule(&t.core)
@@ -216,6 +220,11 @@ func (c *taskCore) runStrictly() {
 	l.current = c
 	co.next()
 	l.current = nil
+	l.stepped(co)
+}
+
+// stepped is the end of a step that was the last one, or in which the debug mode was on.
+func (l *Loop) stepped(co *coroutine) {
 	l.adoptBack()
 	if co.task == nil {
 		l.giveBack(co)

@@ -100,8 +100,8 @@ func (l *Loop) run() {
 			l.current = r
 			co.next()
 			l.current = nil
-			if co.task == nil {
-				l.giveBack(co)
+			if co.task == nil || l.strict.Load() != 0 {
+				l.stepped(co)
 			}
 		default:
 			r.Run()
