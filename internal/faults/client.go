@@ -1,0 +1,314 @@
+package faults
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+	"net/url"
+	"strconv"
+	"syscall"
+)
+
+// client makes calls and notes them. One goroutine.
+type client struct {
+	*world
+	number int
+	http   *http.Client
+}
+
+func newClient(w *world, number int) *client {
+	return &client{w, number, &http.Client{Transport: &http.Transport{}}}
+}
+
+// answer is what came back.
+type answer struct {
+	status int
+	body   []byte
+}
+
+// call makes one request of whatever server is ready, and waits for one first. It is lost when no answer came; then
+// the server that was asked is dead when call returns. It is void when it was certainly never made.
+func (c *client) call(ctx context.Context, method, path, contentType, body string) (a answer, is fate) {
+	l := c.enter(ctx)
+	if l == nil {
+		return a, void
+	}
+	status, text, err := c.exchange(ctx, l.url, method, path, contentType, body)
+	switch {
+	case err == nil:
+		return answer{status, text}, answered
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return a, void
+	}
+	select {
+	case <-l.ended:
+	case <-ctx.Done():
+		c.accuse("%s %s got no answer though the server lives: %v", method, path, err)
+	}
+	return a, lost
+}
+
+// fate is what became of a call.
+type fate uint8
+
+const (
+	answered fate = iota
+	lost
+	void
+)
+
+// exchange is one request and its whole answer.
+func (c *client) exchange(
+	ctx context.Context, server, method, path, contentType, body string,
+) (status int, text []byte, err error) {
+	req, err := http.NewRequestWithContext(ctx, method, server+path, bytes.NewReader([]byte(body)))
+	if err != nil {
+		return 0, nil, err
+	}
+	req.GetBody = nil // net/http shall not send it again by itself
+	if contentType != "" {
+		req.Header.Set("Content-Type", contentType)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	text, err = io.ReadAll(resp.Body)
+	return resp.StatusCode, text, err
+}
+
+// note makes a call and adds it to the history. It returns the answer; ok is whether there is one.
+func (c *client) note(ctx context.Context, o operation, method, path, contentType, body string) (a answer, ok bool) {
+	before := c.stories.newest(o.key)
+	o.client, o.called = c.number, c.history.now()
+	a, is := c.call(ctx, method, path, contentType, body)
+	o.returned = c.history.now()
+	if is == void || refusal(a.status) {
+		return a, false
+	}
+	if o.lost = is == lost; !o.lost {
+		o.reply = c.replyOf(o.thing, a, before)
+	}
+	c.history.add(o)
+	return a, !o.lost
+}
+
+// refusal reports whether the server said that it does nothing now: busy, draining, or the disk is full. Whatever it
+// does all the same has no explanation.
+func refusal(status int) bool {
+	return status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable ||
+		status == http.StatusInsufficientStorage
+}
+
+// replyOf reads an answer. before is the newest version of the future that was known before the call.
+func (c *client) replyOf(t thing, a answer, before chapter) reply {
+	r := reply{says: strconv.Itoa(a.status)}
+	var p struct {
+		Code   string
+		Future json.RawMessage
+	}
+	switch {
+	case a.status >= 400:
+		c.decode(a, &p)
+		r.says += " " + p.Code
+		if p.Future != nil {
+			r.saw = c.future(p.Future, before).ending()
+		}
+	case a.status == http.StatusNoContent:
+	case t == event:
+		var e shownEvent
+		c.decode(a, &e)
+		r.saw = e.standing()
+	default:
+		r.saw = c.future(a.body, before).ending()
+	}
+	return r
+}
+
+// future reads a future, and holds it against what was seen of it.
+func (c *client) future(text []byte, before chapter) *shownFuture {
+	f := &shownFuture{}
+	c.decode(answer{body: text}, f)
+	c.stories.add(f, text, before)
+	return f
+}
+
+func (c *client) decode(a answer, into any) {
+	if err := json.Unmarshal(a.body, into); err != nil {
+		c.accuse("an answer that is no JSON: %v in %d %.200s", err, a.status, a.body)
+	}
+}
+
+// shownFuture is what is read of a future.
+type shownFuture struct {
+	ID        string
+	Kind      string
+	State     string
+	Version   uint64
+	CreatedAt string `json:"created_at"`
+	DueAt     string `json:"due_at"`
+	SettledAt string `json:"settled_at"`
+	Result    *json.RawMessage
+	Error     *struct{ Type, Message string }
+	Request   *struct{ Method, URL string }
+}
+
+func (f *shownFuture) settled() bool { return f.State != "pending" && f.State != "running" }
+
+// ending is the future as its specification knows it. How a fetch is tried is not in it.
+func (f *shownFuture) ending() string {
+	switch {
+	case !f.settled():
+		return pending
+	case f.State == "cancelled":
+		return "cancelled"
+	case f.Error != nil:
+		return failedWith(f.Error.Type, f.Error.Message)
+	case f.Result == nil:
+		return "succeeded without a result"
+	default:
+		return "succeeded " + string(*f.Result)
+	}
+}
+
+// brought is the body that a fetch brought home.
+func (f *shownFuture) brought() string {
+	var r struct {
+		JSON json.RawMessage
+		Text string
+	}
+	if f.Result == nil || json.Unmarshal(*f.Result, &r) != nil {
+		return ""
+	}
+	return r.Text + string(r.JSON)
+}
+
+func failedWith(kind, message string) string { return fmt.Sprintf("failed %s: %s", kind, message) }
+
+func resolvedWith(value string) string { return fmt.Sprintf(`succeeded {"json":%q}`, value) }
+
+// shownEvent is what is read of an event.
+type shownEvent struct {
+	Name       string
+	Set        bool
+	Generation uint64
+	Payload    *struct{ Text *string }
+}
+
+func (e *shownEvent) standing() standing {
+	f := standing{set: e.Set, generation: e.Generation}
+	if e.Payload != nil && e.Payload.Text != nil {
+		f.payload = *e.Payload.Text
+	}
+	return f
+}
+
+// The verbs on futures.
+
+const jsonType = "application/json"
+
+func (c *client) create(ctx context.Context, id string) {
+	c.note(ctx, operation{thing: promise, key: id, verb: "create"},
+		"POST", "/futures", jsonType, fmt.Sprintf(`{"kind":"promise","id":%q}`, id))
+}
+
+func (c *client) resolve(ctx context.Context, id, value string) {
+	c.note(ctx, operation{thing: promise, key: id, verb: "resolve", value: resolvedWith(value)},
+		"POST", "/futures/"+id+"/resolve", jsonType, fmt.Sprintf(`{"value":%q}`, value))
+}
+
+func (c *client) reject(ctx context.Context, id, message string) {
+	c.note(ctx, operation{thing: promise, key: id, verb: "reject", value: failedWith("rejected", message)},
+		"POST", "/futures/"+id+"/reject", jsonType, fmt.Sprintf(`{"message":%q}`, message))
+}
+
+func (c *client) cancel(ctx context.Context, t thing, id string) {
+	c.note(ctx, operation{thing: t, key: id, verb: "cancel", value: "cancelled"},
+		"POST", "/futures/"+id+"/cancel", "", "")
+}
+
+func (c *client) forget(ctx context.Context, t thing, id string) {
+	c.note(ctx, operation{thing: t, key: id, verb: "delete"}, "DELETE", "/futures/"+id, "", "")
+}
+
+// read holds for as long as hold says; "" is not at all. ok is whether an answer came.
+func (c *client) read(ctx context.Context, t thing, id, hold string) (f *shownFuture, ok bool) {
+	path := "/futures/" + id
+	if hold != "" {
+		path += "?wait=" + hold
+	}
+	a, ok := c.note(ctx, operation{thing: t, key: id, verb: "read"}, "GET", path, "", "")
+	if !ok || a.status >= 400 {
+		return nil, ok
+	}
+	f = &shownFuture{}
+	c.decode(a, f)
+	return f, true
+}
+
+// The verbs on events.
+
+// raise sets, pulses or clears.
+func (c *client) raise(ctx context.Context, verb, name, payload string) {
+	contentType := "text/plain"
+	if payload == "" {
+		contentType = ""
+	}
+	c.note(ctx, operation{thing: event, key: name, verb: verb, value: payload},
+		"POST", "/events/"+url.PathEscape(name)+"/"+verb, contentType, payload)
+}
+
+func (c *client) forgetEvent(ctx context.Context, name string) {
+	c.note(ctx, operation{thing: event, key: name, verb: "delete"}, "DELETE", "/events/"+url.PathEscape(name), "", "")
+}
+
+func (c *client) look(ctx context.Context, name string) (standing, bool) {
+	return c.seen(c.note(ctx, operation{thing: event, key: name, verb: "read"}, "GET", "/events/"+name, "", ""))
+}
+
+// await holds until the event has passed the generation.
+func (c *client) await(ctx context.Context, name string, after uint64, hold string) (standing, bool) {
+	return c.seen(c.note(ctx, operation{thing: event, key: name, verb: "wait", after: after},
+		"GET", fmt.Sprintf("/events/%s?after=%d&wait=%s", name, after, hold), "", ""))
+}
+
+func (c *client) seen(a answer, ok bool) (standing, bool) {
+	if !ok || a.status >= 400 {
+		return standing{}, false
+	}
+	var e shownEvent
+	c.decode(a, &e)
+	return e.standing(), true
+}
+
+// list visits every future there is.
+func (c *client) list(ctx context.Context) iter.Seq[*shownFuture] {
+	return func(yield func(*shownFuture) bool) {
+		for cursor := ""; ; {
+			a, is := c.call(ctx, "GET", "/futures?limit=200&cursor="+url.QueryEscape(cursor), "", "")
+			var page struct {
+				Futures []*shownFuture
+				Next    string `json:"next_cursor"`
+			}
+			if is != answered || a.status != http.StatusOK {
+				c.accuse("the list of futures: %d %.200s", a.status, a.body)
+				return
+			}
+			c.decode(a, &page)
+			for _, f := range page.Futures {
+				if !yield(f) {
+					return
+				}
+			}
+			if cursor = page.Next; cursor == "" {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,187 @@
+package faults
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+)
+
+// epochCalls is after how many answers the clients turn to new futures and events: a key that is used for ever has a
+// history that nobody can read.
+const epochCalls = 400
+
+// work lets n clients call at random until ctx ends; then finish returns when all have come home.
+func (w *world) work(ctx context.Context, n int, seed uint64) (finish func()) {
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() {
+			c := newClient(w, i)
+			defer c.http.CloseIdleConnections()
+			r := rand.New(rand.NewPCG(seed, uint64(i)))
+			// A call that has begun is finished, whatever ends the work: its answer counts.
+			calls, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+			defer cancel()
+			for n := 0; w.enter(ctx) != nil; n++ {
+				c.something(calls, r, n)
+			}
+		})
+	}
+	return all.Wait
+}
+
+// something makes one random call, the n-th of its client.
+func (c *client) something(ctx context.Context, r *rand.Rand, n int) {
+	answered, _ := c.history.counts()
+	epoch := max(0, answered/epochCalls-r.IntN(4)/3) // now and then the one before
+	switch r.IntN(3) {
+	case 0:
+		c.promise(ctx, r, fmt.Sprintf("p%d.%d", epoch, r.IntN(8)))
+	case 1:
+		c.event(ctx, r, fmt.Sprintf("e%d.%d", epoch, r.IntN(4)), fmt.Sprintf("%d.%d", c.number, n))
+	default:
+		c.ordering(ctx, r, fmt.Sprintf("%d.%d", c.number, n))
+	}
+}
+
+// promise does something with a promise. Values repeat, so that some settle it again as it is settled already.
+func (c *client) promise(ctx context.Context, r *rand.Rand, id string) {
+	switch value := fmt.Sprintf("v%d", r.IntN(3)); r.IntN(12) {
+	case 0, 1, 2:
+		c.create(ctx, id)
+	case 3, 4:
+		c.resolve(ctx, id, value)
+	case 5:
+		c.reject(ctx, id, value)
+	case 6:
+		c.cancel(ctx, promise, id)
+	case 7:
+		c.forget(ctx, promise, id)
+	case 8:
+		c.read(ctx, promise, id, "20ms")
+	default:
+		c.read(ctx, promise, id, "")
+	}
+}
+
+// event does something with an event. Payloads do not repeat.
+func (c *client) event(ctx context.Context, r *rand.Rand, name, payload string) {
+	switch r.IntN(12) {
+	case 0, 1, 2:
+		c.raise(ctx, "set", name, payload)
+	case 3, 4:
+		c.raise(ctx, "pulse", name, payload)
+	case 5, 6:
+		c.raise(ctx, "clear", name, "")
+	case 7:
+		c.forgetEvent(ctx, name)
+	case 8, 9:
+		if f, ok := c.look(ctx, name); ok {
+			c.await(ctx, name, f.generation, "20ms")
+		}
+	default:
+		c.look(ctx, name)
+	}
+}
+
+// ordering submits fetches and timers, and does something with those there are.
+func (c *client) ordering(ctx context.Context, r *rand.Rand, name string) {
+	choice := r.IntN(12)
+	if o, ok := c.recent(r.IntN); ok {
+		switch choice {
+		case 0, 1:
+			c.read(ctx, fetch, o.id, "")
+			return
+		case 2:
+			c.read(ctx, fetch, o.id, "20ms")
+			return
+		case 3:
+			c.cancel(ctx, fetch, o.id)
+			return
+		case 4:
+			c.forget(ctx, fetch, o.id)
+			return
+		}
+	}
+	switch {
+	case choice < 9:
+		c.submit(ctx, c.fetches(r, name, 1), "")
+	case choice < 10:
+		c.timer(ctx)
+	default:
+		c.submit(ctx, c.fetches(r, name, 2+r.IntN(8)), name)
+	}
+}
+
+// fetches thinks of n fetches.
+func (c *client) fetches(r *rand.Rand, name string, n int) []*order {
+	orders := make([]*order, n)
+	for i := range orders {
+		mood := [...]string{quick, quick, slow, slow, slow, flaky, cut, large}[r.IntN(8)]
+		o := &order{path: fmt.Sprintf("/%s/%s.%d", mood, name, i), method: "GET", repeats: true, life: c.age()}
+		if r.IntN(2) == 0 {
+			o.method, o.repeats = "POST", r.IntN(3) == 0
+		}
+		orders[i] = o
+	}
+	return orders
+}
+
+// submit orders fetches: one alone, or several at once under the label of the batch.
+func (c *client) submit(ctx context.Context, orders []*order, batch string) {
+	items := make([]string, len(orders))
+	for i, o := range orders {
+		o.batch = batch
+		items[i] = fmt.Sprintf(`{"url":%q,"method":%q,"sets":%q,"labels":{"batch":%q},`+
+			`"retry":{"min_backoff":"5ms","max_backoff":"20ms","non_idempotent":%v}}`,
+			c.target.URL+o.path, o.method, doneEvent(o.path), batch, o.method == "POST" && o.repeats)
+	}
+	path, body := "/fetch", items[0]
+	if batch != "" {
+		path, body = "/fetch/batch", `{"fetches":[`+strings.Join(items, ",")+`]}`
+	}
+	c.order(ctx, orders, path, body)
+}
+
+// doneEvent is the event that is set when the fetch of the path has succeeded.
+func doneEvent(path string) string { return "done" + strings.ReplaceAll(path, "/", ":") }
+
+func (c *client) timer(ctx context.Context) {
+	c.order(ctx, []*order{{life: c.age()}}, "/futures", `{"kind":"timer","after":"20ms"}`)
+}
+
+// order submits, and notes what was acknowledged.
+func (c *client) order(ctx context.Context, orders []*order, path, body string) {
+	c.place(orders...) // before the call: it may be done though no answer comes
+	called := c.history.now()
+	a, is := c.call(ctx, "POST", path, jsonType, body)
+	if is != answered {
+		return
+	}
+	if refusal(a.status) {
+		return
+	}
+	if a.status != 202 && a.status != 201 {
+		c.accuse("POST %s was answered %d %.300s", path, a.status, a.body)
+		return
+	}
+	made := struct{ Futures []json.RawMessage }{[]json.RawMessage{a.body}}
+	if strings.HasSuffix(path, "/batch") {
+		made.Futures = nil
+		c.decode(a, &made)
+	}
+	if len(made.Futures) != len(orders) {
+		c.accuse("%d fetches were submitted, the answer has %d: %.300s", len(orders), len(made.Futures), a.body)
+		return
+	}
+	for i, text := range made.Futures {
+		f := c.future(text, chapter{})
+		c.acknowledge(orders[i], f.ID)
+		c.history.add(operation{
+			client: c.number, thing: fetch, key: f.ID, verb: "create", called: called, returned: c.history.now(),
+			reply: reply{"201", f.ending()},
+		})
+	}
+}

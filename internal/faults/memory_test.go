@@ -1,0 +1,59 @@
+package faults
+
+import (
+	"context"
+	"testing"
+)
+
+// report fails the test with the faults, the first few of them.
+func report(t *testing.T, faults []string) {
+	t.Helper()
+	for i, f := range faults {
+		if i == 5 {
+			t.Errorf("and %d more", len(faults)-i)
+			return
+		}
+		t.Error(f)
+	}
+}
+
+// What concurrent clients saw of a server that lives is one story.
+func TestAHistoryWithoutKillsIsLinearizable(t *testing.T) {
+	w := newWorld(t, binary, "--memory")
+	ctx, stop := context.WithCancel(t.Context())
+	l := w.live(ctx)
+	finish := w.work(ctx, 8, *seed)
+	<-w.history.reached(6000)
+	stop()
+	finish()
+	w.target.soothe()
+	report(t, w.verdict(t.Context()))
+	if code := l.stop(t); code != 0 {
+		t.Errorf("the server ended with %d:\n%s", code, l.said)
+	}
+	n, lost := w.history.counts()
+	t.Logf("%d calls answered, %d lost", n, lost)
+	if lost != 0 {
+		t.Errorf("%d calls got no answer", lost)
+	}
+}
+
+// A server that forgets is noticed: the same clients, killed and started again without a disk.
+func TestAServerThatForgetsIsNoticed(t *testing.T) {
+	w := newWorld(t, binary, "--memory")
+	ctx, stop := context.WithCancel(t.Context())
+	first := w.live(ctx)
+	finish := w.work(ctx, 4, *seed)
+	<-w.history.reached(200)
+	first.kill()
+	w.live(ctx)
+	<-w.history.reached(200)
+	stop()
+	finish()
+	w.target.soothe()
+	if faults := w.verdict(t.Context()); len(faults) == 0 {
+		t.Error("nothing was found wrong")
+	} else {
+		t.Logf("%d faults, such as: %s", len(faults), faults[0])
+	}
+}
