@@ -174,7 +174,7 @@ func TestNoWakeIsLost(t *testing.T) {
 	for range 3 {
 		runLoop(t, l)
 	}
-	clock.meddle = func() { l.inbox.wake() } // a wake-up with nothing behind it
+	clock.meddle = clock.wake // with nothing behind it
 	clock.sleepless = true
 	stopped := false
 	l.CallLater(time.Nanosecond, func() { stopped = true; l.Stop() })
@@ -190,11 +190,19 @@ type meddlingClock struct {
 	now       time.Duration
 	meddle    func()
 	sleepless bool
+	pause     *Pause
 }
 
 func (c *meddlingClock) Now() time.Duration { return c.now }
 
+// wake wakes the loop twice, of which it may notice once.
+func (c *meddlingClock) wake() {
+	c.pause.Wake()
+	c.pause.Wake()
+}
+
 func (c *meddlingClock) Pass(p *Pause) {
+	c.pause = p
 	c.meddle()
 	if !c.sleepless {
 		p.Sleep()

@@ -232,6 +232,11 @@ func TestEventJoin(t *testing.T) {
 	}
 	e.Set()
 	e.Set()
+	inTask(t, l, func() {
+		if err := e.Wait(); err != nil {
+			t.Errorf("Wait for a flag that is up: %v", err)
+		}
+	})
 	if woken != 1 || e.Join(&s[0].Waiter) {
 		t.Errorf("%d woken", woken)
 	}

@@ -66,6 +66,14 @@ func TestHowFunctionsInTheExecutorEnd(t *testing.T) {
 
 var errBounds = errors.New("out of bounds")
 
+// Goal: the end of a function that holds the loop up is named after the function.
+func TestJobsAreNamed(t *testing.T) {
+	j := &job[int]{fn: func(context.Context) (int, error) { return 0, nil }}
+	if got := nameOf(j); !containsAll(got, "TestJobsAreNamed") {
+		t.Errorf("the name is %q", got)
+	}
+}
+
 // Goal: cancelling ends the context of what runs, and keeps what is queued from starting; Close ends the rest.
 func TestCancelInTheExecutor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

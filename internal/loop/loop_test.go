@@ -3,6 +3,7 @@ package loop
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -278,4 +279,37 @@ func TestBuffersShrinkAfterASpike(t *testing.T) {
 	if total > 8*bufferKeep {
 		t.Errorf("%d entries are kept: %d %d %d %d", total, cap(l.ready), cap(l.batch), cap(l.spare), cap(l.inbox.queue))
 	}
+}
+
+// Goal: a delay beyond the end of time is the end of time, not the past.
+func TestTimersAtTheEndOfTime(t *testing.T) {
+	l := newTestLoop(t)
+	never := func() { t.Error("ran") }
+	l.CallLater(time.Hour, func() {
+		for _, d := range []time.Duration{math.MaxInt64, math.MaxInt64 - 1} {
+			if h := l.CallLater(d, never); h.When() != math.MaxInt64 {
+				t.Errorf("CallLater(%v) is for %v", d, h.When())
+			}
+		}
+		l.CallAt(math.MaxInt64, never)
+	})
+	l.CallLater(100*365*24*time.Hour, l.Stop)
+	runLoop(t, l)
+	if got := l.Stats().Timers; got != 3 || l.Now() != 100*365*24*time.Hour {
+		t.Errorf("%d timers at %v", got, l.Now())
+	}
+}
+
+// Goal: whoever waits for the end of a loop hears of it.
+func TestDoneIsClosedWithTheLoop(t *testing.T) {
+	l := New(Options{})
+	select {
+	case <-l.Done():
+		t.Error("done before Close")
+	default:
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	<-l.Done()
 }
