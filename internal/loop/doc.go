@@ -13,8 +13,9 @@
 //
 // Everything is loop-only unless its comment says otherwise: it may be called by a callback or a task of this loop,
 // or by whoever prepares the loop before it runs. From any other goroutine exactly these may be used:
-// Loop.CallSoonThreadsafe, Loop.ScheduleThreadsafe, Call, Loop.Closed, Loop.Done and Loop.Stats. In debug mode
-// (Options.Debug) anything else panics when a foreign goroutine uses it, with a message that names the method.
+// Loop.CallSoonThreadsafe, Loop.ScheduleThreadsafe, Call, Loop.Closed, Loop.Done, Loop.Running, Loop.Debug and
+// Loop.Stats. In debug mode (Options.Debug) anything else panics when a foreign goroutine uses it, with a message that
+// names the method. Without it nobody checks, as in asyncio: run your tests in debug mode.
 //
 // # Extending it
 //

@@ -298,6 +298,13 @@ func TestTimersAtTheEndOfTime(t *testing.T) {
 	if got := l.Stats().Timers; got != 3 || l.Now() != 100*365*24*time.Hour {
 		t.Errorf("%d timers at %v", got, l.Now())
 	}
+
+	last := newTestLoop(t)
+	last.CallAt(math.MaxInt64, last.Stop)
+	runLoop(t, last)
+	if last.Now() != math.MaxInt64 {
+		t.Errorf("the last moment is %v", last.Now())
+	}
 }
 
 // Goal: whoever waits for the end of a loop hears of it.

@@ -115,7 +115,7 @@ func (p *realLoop) do(acts []act) {
 }
 
 // Goal: whatever callbacks schedule and cancel, the loop runs them in the order, and at the times, of a loop that is
-// too simple to be wrong. A callback that was scheduled in a turn never runs in it, which the model tells by its number.
+// too simple to be wrong. What a turn schedules never runs in it; the model tells that by the number.
 func TestTheLoopAgreesWithASimpleOne(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		acts := rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) act {

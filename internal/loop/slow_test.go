@@ -54,6 +54,26 @@ func TestSlowCallbacksAreNoticed(t *testing.T) {
 	})
 }
 
+// Goal: of tasks that begin in a row the slow one is named, be it the last.
+func TestTheSlowTaskOfARowIsNamed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var heard []string
+		l := newTestLoop(t, func(o *Options) {
+			o.Clock = nil
+			o.OnSlow = func(name string, _ time.Duration) { heard = append(heard, name) }
+		})
+		l.CallSoon(func() {
+			for _, took := range []time.Duration{1, 130, 2, 140} {
+				CreateTask(l, func() (int, error) { time.Sleep(took * time.Millisecond); return 0, nil })
+			}
+		})
+		runTurns(t, l, 2)
+		if diff := cmp.Diff([]string{"Task-2", "Task-4"}, heard); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	})
+}
+
 // Goal: in debug mode every callback is timed by the loop's own clock, and 50 ms are slow; a panic loses nothing.
 func TestSlowCallbacksInDebugMode(t *testing.T) {
 	var heard []slowness

@@ -99,6 +99,7 @@ func (l *Loop) run() {
 			}
 			l.current = r
 			co.next()
+			l.listen(l.current) // the last one of those that began in a row
 			l.current = nil
 			if co.task == nil || l.strict.Load() != 0 {
 				l.stepped(co)
