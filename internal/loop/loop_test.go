@@ -47,8 +47,13 @@ func TestTimersRunInOrder(t *testing.T) {
 	l.CallSoon(say("soon"))
 	l.CallLater(24*time.Hour, l.Stop)
 	runLoop(t, l)
-	want := []run{{"soon", 0}, {"past", 0}, {"first, rounded up", 2 * time.Millisecond},
-		{"second", 20 * time.Millisecond}, {"third", 20 * time.Millisecond}}
+	want := []run{
+		{"soon", 0},
+		{"past", 0},
+		{"first, rounded up", 2 * time.Millisecond},
+		{"second", 20 * time.Millisecond},
+		{"third", 20 * time.Millisecond},
+	}
 	if diff := cmp.Diff(want, runs); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

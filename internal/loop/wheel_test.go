@@ -164,8 +164,7 @@ func TestWheelNextLeadsToEachTimer(t *testing.T) {
 func TestWheelInsertDuringAdvance(t *testing.T) {
 	w := NewWheel[string](time.Millisecond, 0)
 	var fired []string
-	var due func(string)
-	due = func(name string) {
+	due := func(name string) {
 		fired = append(fired, name)
 		if name == "first" {
 			w.Insert(0, "past")
