@@ -6,6 +6,7 @@ import (
 	"io"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/awaitd/awaitd/internal/record"
 )
@@ -13,54 +14,135 @@ import (
 // InlineBytesMax is the longest body that lies in the fact itself.
 const InlineBytesMax = 64 << 10
 
-// bodies keeps the bodies that are too long to be inline, by reference.
+// bodies keeps the bodies that are too long to be inline, by reference. Any goroutine.
 type bodies interface {
-	create() (*BodyWriter, error)
-	open(ref string) (io.ReadSeekCloser, error)
+	create() (longBody, error)
+	open(b record.Body) (io.ReadSeekCloser, error)
 	remove(refs []string)
 }
 
+// longBody takes a body that is too long to be inline. Exactly one of commit and discard is called, last; a commit
+// that fails leaves nothing behind.
+type longBody interface {
+	io.Writer
+	commit() (ref string, err error)
+	discard()
+}
+
 // NewBody starts a body whose length is not known yet. It ends with Commit or Discard. Any goroutine.
-func (s *Store) NewBody() (*BodyWriter, error) { return s.bodies.create() }
+func (s *Store) NewBody() (*BodyWriter, error) { return &BodyWriter{store: s}, nil }
 
 // OpenBody reads a body that lies in a fact or beside it. Any goroutine.
 func (s *Store) OpenBody(b record.Body) (io.ReadSeekCloser, error) {
 	if b.Ref == "" {
 		return nopSeekCloser{bytes.NewReader(b.Inline)}, nil
 	}
-	return s.bodies.open(b.Ref)
+	return s.bodies.open(b)
 }
 
 type nopSeekCloser struct{ io.ReadSeeker }
 
 func (nopSeekCloser) Close() error { return nil }
 
-// BodyWriter gathers one body. Up to InlineBytesMax it stays inline.
+// BodyWriter gathers one body. Up to InlineBytesMax it stays in memory; what is longer streams to where long bodies
+// lie. One goroutine.
 type BodyWriter struct {
-	held []byte
-	keep func([]byte) string
+	store *Store
+	bytes int64
+	held  []byte
+	long  longBody // nil while the body may still be inline
 }
 
-// Write appends p. It never fails.
+// Write appends p. After an error, which wraps ErrFull when there is no room, only Discard is left.
 func (w *BodyWriter) Write(p []byte) (int, error) {
-	w.held = append(w.held, p...)
-	return len(p), nil
+	if w.long == nil && len(w.held)+len(p) <= InlineBytesMax {
+		w.held = append(w.held, p...)
+		w.bytes += int64(len(p))
+		return len(p), nil
+	}
+	if w.long == nil {
+		long, err := w.store.bodies.create()
+		if err != nil {
+			return 0, err
+		}
+		w.long = long
+		if _, err := long.Write(w.held); err != nil {
+			return 0, err
+		}
+		w.held = nil
+	}
+	n, err := w.long.Write(p)
+	w.bytes += int64(n)
+	return n, err
 }
 
-// Commit ends the body and says where it lies. An empty body is inline and not nil.
+// Commit ends the body and says where it lies: from then on it survives a crash. It is kept for a future that is
+// committed with it soon (see LooseMax). An empty body is inline and not nil. An error wraps ErrFull when there is
+// no room; it leaves nothing behind.
 func (w *BodyWriter) Commit() (record.Body, error) {
-	b := record.Body{Bytes: int64(len(w.held))}
-	if len(w.held) > InlineBytesMax {
-		b.Ref = w.keep(w.held)
-	} else {
+	b := record.Body{Bytes: w.bytes}
+	if w.long == nil {
 		b.Inline = append(make([]byte, 0, len(w.held)), w.held...)
+		w.held = nil
+		return b, nil
 	}
-	w.held = nil
+	long := w.long
+	w.long = nil
+	ref, err := long.commit()
+	if err != nil {
+		return record.Body{}, err
+	}
+	w.store.loose.add(ref)
+	b.Ref = ref
 	return b, nil
 }
 
-// Discard forgets what was written.
-func (w *BodyWriter) Discard() { w.held = nil }
+// Discard forgets what was written. It does nothing after Commit.
+func (w *BodyWriter) Discard() {
+	w.held = nil
+	if w.long != nil {
+		w.long.discard()
+		w.long = nil
+	}
+}
+
+// LooseMax is how long a body is kept that no committed future refers to: that of an attempt which is followed by
+// another, or comes too late. It counts from the first commit after the body's own.
+const LooseMax = time.Hour
+
+// looseBodies are those that do not belong to a committed future yet. Any goroutine.
+type looseBodies struct {
+	mu    sync.Mutex
+	since map[string]record.Time // 0: no commit has been made since
+}
+
+func (l *looseBodies) add(ref string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.since == nil {
+		l.since = map[string]record.Time{}
+	}
+	l.since[ref] = 0
+}
+
+// committed learns of a commit and which bodies it has given to futures. It returns those that nobody wants.
+func (l *looseBodies) committed(at record.Time, kept []string) (unwanted []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, ref := range kept {
+		delete(l.since, ref)
+	}
+	for ref, since := range l.since { // no order is seen: each is removed for itself
+		switch {
+		case since == 0:
+			l.since[ref] = at
+		case at.Sub(since) > LooseMax:
+			delete(l.since, ref)
+			unwanted = append(unwanted, ref)
+		}
+	}
+	return unwanted
+}
 
 // memoryBodies keeps long bodies in memory.
 type memoryBodies struct {
@@ -71,23 +153,14 @@ type memoryBodies struct {
 
 func newMemoryBodies() *memoryBodies { return &memoryBodies{held: map[string][]byte{}} }
 
-func (m *memoryBodies) create() (*BodyWriter, error) { return &BodyWriter{keep: m.keep}, nil }
+func (m *memoryBodies) create() (longBody, error) { return &memoryBody{of: m}, nil }
 
-func (m *memoryBodies) keep(body []byte) string {
+func (m *memoryBodies) open(b record.Body) (io.ReadSeekCloser, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.last++
-	ref := strconv.FormatUint(m.last, 10)
-	m.held[ref] = body
-	return ref
-}
-
-func (m *memoryBodies) open(ref string) (io.ReadSeekCloser, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	body, ok := m.held[ref]
+	body, ok := m.held[b.Ref]
 	if !ok {
-		return nil, fmt.Errorf("open body %s: it is gone", ref)
+		return nil, fmt.Errorf("open body %s: it is gone", b.Ref)
 	}
 	return nopSeekCloser{bytes.NewReader(body)}, nil
 }
@@ -99,3 +172,25 @@ func (m *memoryBodies) remove(refs []string) {
 		delete(m.held, ref)
 	}
 }
+
+// memoryBody is a long body on its way into memory.
+type memoryBody struct {
+	of   *memoryBodies
+	held []byte
+}
+
+func (b *memoryBody) Write(p []byte) (int, error) {
+	b.held = append(b.held, p...)
+	return len(p), nil
+}
+
+func (b *memoryBody) commit() (string, error) {
+	b.of.mu.Lock()
+	defer b.of.mu.Unlock()
+	b.of.last++
+	ref := strconv.FormatUint(b.of.last, 10)
+	b.of.held[ref] = b.held
+	return ref, nil
+}
+
+func (b *memoryBody) discard() { b.held = nil }

@@ -3,59 +3,128 @@ package store
 import (
 	"encoding/binary"
 
+	"github.com/oklog/ulid/v2"
+
 	"github.com/awaitd/awaitd/internal/record"
 )
 
 // The key space. All numbers are big-endian, so that byte order is number order.
 //
-//	p                                    position of the last commit (8 bytes)
-//	f <id>                               the fact of a future
-//	e <name>                             the fact of an event
-//	t <created> <id>                     futures by time
-//	o <created> <id>                     futures that are pending or running, by time
-//	s <state> <created> <id>             settled futures by state and time
-//	l <key> 00 <value> 00 <created> <id> futures by label and time
-//	x <expires> <id>                     settled futures by the time they are forgotten
+//	h                              the head: what is true of the store as a whole (head.go)
+//	o <place>                      the fact of a future that is pending or running
+//	s <state> <place>              the fact of a settled future
+//	i <id>                         the time in the place of a future whose id does not tell it
+//	l <key> 00 <value> 00 <place>  futures by label
+//	b <ref>                        a body that lies in a file of its own and belongs to a future
+//	e <name>                       the fact of an event
+//	k <name>                       the fact of an idempotency key
+//	x <expires> <serial> <n>       keys of facts that are forgotten at that time: a list, the n-th of a commit
+//
+// The fact moves with the future's life, and there is no index beside it: a whole life costs the writes of the open
+// fact, its removal, the settled fact and a place in a list. Who lists futures reads facts in the order in which they
+// lie, and a restart reads the open ones and nothing else.
 const (
-	keyPosition = 'p'
-	keyFuture   = 'f'
-	keyEvent    = 'e'
-	keyByTime   = 't'
-	keyOpen     = 'o'
-	keySettled  = 's'
-	keyLabel    = 'l'
-	keyExpires  = 'x'
+	keyHead    = 'h'
+	keyOpen    = 'o'
+	keySettled = 's'
+	keyTime    = 'i'
+	keyLabel   = 'l'
+	keyBody    = 'b'
+	keyEvent   = 'e'
+	keyUsed    = 'k'
+	keyExpires = 'x'
 )
 
-func futureKey(id string) []byte { return append([]byte{keyFuture}, id...) }
+// ownPrefix begins the ids that the server makes.
+const ownPrefix = "fut_"
 
-func eventKey(name string) []byte { return append([]byte{keyEvent}, name...) }
+// A place is where a future stands in every order by time: six bytes of Unix milliseconds, then how it is called.
+// An id that the server made tells its time, and lies here as the 16 bytes of its ULID, cut in two by a 0. An id
+// that a caller chose is preceded by a 1, and by the time its future was created.
+const (
+	placeOwn    = 0
+	placeChosen = 1
+	placeTime   = 6 // bytes of time
+)
 
-func appendTime(b []byte, t record.Time) []byte { return binary.BigEndian.AppendUint64(b, uint64(t)) }
-
-func expiryKey(at record.Time, id string) []byte {
-	return append(appendTime([]byte{keyExpires}, at), id...)
-}
-
-// place is where f stands in an index that is ordered by time: what follows the index's prefix.
-func place(f *record.Future) []byte {
-	return append(appendTime(make([]byte, 0, 8+len(f.ID)), f.CreatedAt), f.ID...)
-}
-
-// standing is the prefix of the one index that says where f stands in its life.
-func standing(f *record.Future) []byte {
-	if f.State.Settled() {
-		return []byte{keySettled, byte(f.State)}
+// ownID reads an id that the server made. Only the one spelling that the server uses is one.
+func ownID(id string) (u ulid.ULID, ok bool) {
+	if len(id) != len(ownPrefix)+ulid.EncodedSize || id[:len(ownPrefix)] != ownPrefix {
+		return u, false
 	}
-	return []byte{keyOpen}
+	if err := u.UnmarshalText([]byte(id[len(ownPrefix):])); err != nil {
+		return u, false
+	}
+	var text [ulid.EncodedSize]byte
+	_ = u.MarshalTextTo(text[:]) // it fits
+	return u, string(text[:]) == id[len(ownPrefix):]
 }
 
-func labelPrefix(l record.Label) []byte {
-	b := append([]byte{keyLabel}, l.Key...)
-	b = append(b, 0)
-	b = append(b, l.Value...)
+// appendPlace appends the place of the future with this id. The time it was created matters only if the id does not
+// tell.
+func appendPlace(b []byte, id string, created record.Time) []byte {
+	if u, ok := ownID(id); ok {
+		b = append(append(b, u[:placeTime]...), placeOwn)
+		return append(b, u[placeTime:]...)
+	}
+	return append(append(appendTime(b, created), placeChosen), id...)
+}
+
+// idAt is the id of the future at a place; empty when it is none.
+func idAt(place []byte) string {
+	switch {
+	case len(place) <= placeTime:
+		return ""
+	case place[placeTime] == placeChosen:
+		return string(place[placeTime+1:])
+	case place[placeTime] == placeOwn && len(place) == 1+len(ulid.ULID{}):
+		var u ulid.ULID
+		copy(u[copy(u[:], place[:placeTime]):], place[placeTime+1:])
+		return ownPrefix + u.String()
+	default:
+		return ""
+	}
+}
+
+// appendTime appends the six bytes of t; times that they cannot say become the nearest that they can.
+func appendTime(b []byte, t record.Time) []byte {
+	var eight [8]byte
+	binary.BigEndian.PutUint64(eight[:], uint64(min(max(t, 0), 1<<(8*placeTime)-1)))
+	return append(b, eight[2:]...)
+}
+
+func timeOf(b []byte) (t record.Time) {
+	for _, c := range b[:placeTime] {
+		t = t<<8 | record.Time(c)
+	}
+	return t
+}
+
+// factPrefix is the prefix under which futures in this state lie.
+func factPrefix(state record.State) string { return factPrefixes[state] }
+
+var factPrefixes = [...]string{
+	record.StatePending:   "o",
+	record.StateRunning:   "o",
+	record.StateSucceeded: "s\x03",
+	record.StateFailed:    "s\x04",
+	record.StateCancelled: "s\x05",
+}
+
+// everywhere are the prefixes under which facts of futures lie, the likeliest first.
+var everywhere = []string{
+	factPrefixes[record.StateSucceeded], factPrefixes[record.StatePending],
+	factPrefixes[record.StateFailed], factPrefixes[record.StateCancelled],
+}
+
+func appendLabel(b []byte, l record.Label) []byte {
+	b = append(append(b, keyLabel), l.Key...)
+	b = append(append(b, 0), l.Value...)
 	return append(b, 0)
 }
+
+// appendName appends a key that is a letter and a name: of an event, of a body, of a chosen id.
+func appendName(b []byte, letter byte, name string) []byte { return append(append(b, letter), name...) }
 
 // end is the first key after all that begin with prefix.
 func end(prefix []byte) []byte {

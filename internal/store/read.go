@@ -16,115 +16,171 @@ var ErrCursor = errors.New("store: unknown cursor")
 // a rare filter over many futures never holds a reader for long.
 const ScanMax = 10_000
 
-// Future reads a committed future; nil when there is none.
+// Future reads a committed future; nil when there is none. Any goroutine.
 func (s *Store) Future(id string) (*record.Future, error) {
-	v, err := s.backend.get(futureKey(id))
-	if err != nil || v == nil {
-		return nil, err
+	v := s.backend.view()
+	defer v.close()
+	return readFuture(v, id)
+}
+
+func readFuture(v view, id string) (*record.Future, error) {
+	var created record.Time
+	if _, own := ownID(id); !own {
+		at, err := v.get(appendName(nil, keyTime, id))
+		if err != nil {
+			return nil, fmt.Errorf("read future %s: %w", id, err)
+		}
+		if len(at) != placeTime {
+			return nil, nil
+		}
+		created = timeOf(at)
 	}
-	f, err := record.DecodeFuture(v)
+	return find(v, appendPlace(nil, id, created))
+}
+
+// find reads the fact at a place, wherever its state has put it.
+func find(v view, place []byte) (*record.Future, error) {
+	for _, prefix := range everywhere {
+		if f, err := readAt(v, prefix, place); f != nil || err != nil {
+			return f, err
+		}
+	}
+	return nil, nil
+}
+
+func readAt(v view, prefix string, place []byte) (*record.Future, error) {
+	stored, err := v.get(append([]byte(prefix), place...))
+	if err != nil {
+		return nil, fmt.Errorf("read future %s: %w", idAt(place), err)
+	}
+	if stored == nil {
+		return nil, nil
+	}
+	return decodeAt(place, stored)
+}
+
+// decodeAt reads a fact, which must be that of its place.
+func decodeAt(place, stored []byte) (*record.Future, error) {
+	id := idAt(place)
+	f, err := record.DecodeFuture(stored)
+	if err == nil && f.ID != id {
+		err = fmt.Errorf("%w: it is the fact of %s", record.ErrCorrupt, f.ID)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read future %s: %w", id, err)
 	}
 	return f, nil
 }
 
-// Event reads a committed event; nil when there is none.
+// Event reads a committed event; nil when there is none. Any goroutine.
 func (s *Store) Event(name string) (*record.Event, error) {
-	v, err := s.backend.get(eventKey(name))
-	if err != nil || v == nil {
+	v := s.backend.view()
+	defer v.close()
+	stored, err := v.get(appendName(nil, keyEvent, name))
+	if err != nil || stored == nil {
 		return nil, err
 	}
-	e, err := record.DecodeEvent(v)
+	return decodeEvent(name, stored)
+}
+
+func decodeEvent(name string, stored []byte) (*record.Event, error) {
+	e, err := record.DecodeEvent(stored)
+	if err == nil && e.Name != name {
+		err = fmt.Errorf("%w: it is the fact of %s", record.ErrCorrupt, e.Name)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read event %s: %w", name, err)
 	}
 	return e, nil
 }
 
-// Futures reads a page, newest first. next is the cursor of the following page, empty after the last. A page may
-// be shorter than q.Limit though more follow (see ScanMax).
-func (s *Store) Futures(q record.FutureQuery) (page []*record.Future, next string, err error) {
-	prefix := indexOf(q)
-	to := end(prefix)
-	if q.After != "" {
-		at, err := base64.RawURLEncoding.DecodeString(q.After)
-		if err != nil || len(at) < 9 || at[0] != prefix[0] {
-			return nil, "", ErrCursor
-		}
-		to = append(append([]byte(nil), prefix...), at[1:]...)
+// Key reads a committed idempotency key; nil when there is none. It may have expired. Any goroutine.
+func (s *Store) Key(name string) (*record.Key, error) {
+	v := s.backend.view()
+	defer v.close()
+	stored, err := v.get(appendName(nil, keyUsed, name))
+	if err != nil || stored == nil {
+		return nil, err
 	}
-	var (
-		seen int
-		last []byte
-		bad  error
-	)
-	err = s.backend.scan(prefix, to, true, func(key, _ []byte) bool {
-		if len(page) == q.Limit || seen == ScanMax {
-			next = base64.RawURLEncoding.EncodeToString(append([]byte{prefix[0]}, last...))
-			return false
-		}
-		seen++
-		last = append(last[:0], key[len(prefix):]...)
-		f, err := s.Future(string(last[8:]))
-		if f != nil && matches(f, q) {
-			page = append(page, f)
-		}
-		bad = err
-		return err == nil
-	})
-	if err = errors.Join(err, bad); err != nil {
-		return nil, "", fmt.Errorf("list futures: %w", err)
+	k, err := record.DecodeKey(stored)
+	if err == nil && k.Name != name {
+		err = fmt.Errorf("%w: it is the fact of another", record.ErrCorrupt)
 	}
-	return page, next, nil
+	if err != nil {
+		return nil, fmt.Errorf("read an idempotency key: %w", err)
+	}
+	return k, nil
 }
 
-// indexOf chooses the narrowest index for q.
-func indexOf(q record.FutureQuery) []byte {
-	switch {
-	case q.Label != nil:
-		return labelPrefix(*q.Label)
-	case q.State.Settled():
-		return []byte{keySettled, byte(q.State)}
-	case q.State != 0:
-		return []byte{keyOpen}
-	default:
-		return []byte{keyByTime}
-	}
-}
-
-func matches(f *record.Future, q record.FutureQuery) bool {
-	return (q.State == 0 || f.State == q.State) &&
-		(q.Kind == 0 || f.Kind == q.Kind) &&
-		(f.ExpiresAt == 0 || f.ExpiresAt > q.Exists)
-}
-
-// Events reads a page of events in the order of their names. next is empty after the last page.
+// Events reads a page of events in the order of their names. next is empty after the last page. Any goroutine.
 func (s *Store) Events(prefix, after string, limit int) (page []*record.Event, next string, err error) {
-	from := eventKey(prefix)
+	from := appendName(nil, keyEvent, prefix)
 	if after != "" {
 		name, err := base64.RawURLEncoding.DecodeString(after)
 		if err != nil || !strings.HasPrefix(string(name), prefix) {
 			return nil, "", ErrCursor
 		}
-		from = append(eventKey(string(name)), 0)
+		from = append(appendName(nil, keyEvent, string(name)), 0)
 	}
-	var bad error
-	err = s.backend.scan(from, end(eventKey(prefix)), false, func(_, value []byte) bool {
+	v := s.backend.view()
+	defer v.close()
+	entries := v.scan(from, end(appendName(nil, keyEvent, prefix)), false)
+	for err == nil && entries.next() {
 		if len(page) == limit {
 			next = base64.RawURLEncoding.EncodeToString([]byte(page[limit-1].Name))
-			return false
+			break
 		}
-		e, err := record.DecodeEvent(value)
-		if err != nil {
-			bad = err
-			return false
-		}
+		var e *record.Event
+		e, err = decodeEvent(string(entries.key()[1:]), entries.value())
 		page = append(page, e)
-		return true
-	})
-	if err = errors.Join(err, bad); err != nil {
+	}
+	if err = errors.Join(err, entries.close()); err != nil {
 		return nil, "", fmt.Errorf("list events: %w", err)
 	}
 	return page, next, nil
 }
+
+// Load visits what a restart needs: the futures that are pending or running, oldest first, then the events by name.
+// progress, if not nil, hears how many were visited, every now and then and at
+// the end. An error of a visit ends it.
+func (s *Store) Load(future func(*record.Future) error, event func(*record.Event) error, progress func(n int)) error {
+	v := s.backend.view()
+	defer v.close()
+	n := 0
+	visit := func(letter byte, each func(key, stored []byte) error) (err error) {
+		entries := v.scan([]byte{letter}, []byte{letter + 1}, false)
+		for err == nil && entries.next() {
+			if err = each(entries.key()[1:], entries.value()); err != nil {
+				break
+			}
+			if n++; n%progressEvery == 0 && progress != nil {
+				progress(n)
+			}
+		}
+		return errors.Join(err, entries.close())
+	}
+	err := visit(keyOpen, func(place, stored []byte) error {
+		f, err := decodeAt(place, stored)
+		if err != nil {
+			return err
+		}
+		return future(f)
+	})
+	if err != nil {
+		return err
+	}
+	err = visit(keyEvent, func(name, stored []byte) error {
+		e, err := decodeEvent(string(name), stored)
+		if err != nil {
+			return err
+		}
+		return event(e)
+	})
+	if err == nil && progress != nil {
+		progress(n)
+	}
+	return err
+}
+
+// progressEvery is how many facts Load visits between two reports.
+const progressEvery = 50_000

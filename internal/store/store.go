@@ -1,160 +1,182 @@
 package store
 
 import (
-	"encoding/binary"
-	"fmt"
+	"errors"
+	"io"
 	"sync/atomic"
+	"time"
 
 	"github.com/awaitd/awaitd/internal/record"
 )
 
-// SweepMax is the most expired futures that one commit forgets, so that a commit stays short.
-const SweepMax = 1000
-
 // backend holds ordered keys.
 type backend interface {
-	// get returns the value of key, nil when there is none.
-	get(key []byte) ([]byte, error)
-	// scan visits the keys in [from, to) in order, backwards if reverse, until each returns false. What is
-	// committed meanwhile may or may not be seen. Key and value are valid during the call only.
-	scan(from, to []byte, reverse bool, each func(key, value []byte) bool) error
-	// apply makes all of w durable, or nothing, and then calls done once, from any goroutine.
-	apply(w *writes, done func(error))
+	// view is everything that was committed when it is made. It must be closed. Any goroutine.
+	view() view
+	// begin gives the changes of the next commit, none yet. What begin gave before is void.
+	begin() changes
+	// apply makes all of them durable, or nothing, calls done once, and then tidies up. serial is that of the commit. An
+	// error is final.
+	apply(serial uint64, done func(error))
+	// flush makes durable what a back end that does not wait for the disk has only handed over.
+	flush() error
 	close() error
 }
 
-// writes are the changes of one commit, later ones over earlier ones.
-type writes struct {
-	puts []put
+// view reads. It may be used by one goroutine at a time.
+type view interface {
+	// get returns the value of key, nil when there is none. It is the caller's.
+	get(key []byte) ([]byte, error)
+	// scan visits the keys in [from, to) in order, backwards if reverse. It must be closed before the view.
+	scan(from, to []byte, reverse bool) cursor
+	close()
 }
 
-// put sets key to value; a nil value removes it.
-type put struct{ key, value []byte }
+// cursor is one pass over keys. Key and value are valid until the next call of next.
+type cursor interface {
+	next() bool
+	key() []byte
+	value() []byte
+	close() error // tells what went wrong on the way, too
+}
 
-func (w *writes) set(key, value []byte) { w.puts = append(w.puts, put{key, value}) }
-func (w *writes) remove(key []byte)     { w.puts = append(w.puts, put{key, nil}) }
-
-var present = []byte{}
+// changes are what one commit does, later ones over earlier ones. Keys and values are copied.
+type changes interface {
+	set(key, value []byte)
+	remove(key []byte)
+}
 
 // Store is the one store of a server.
 type Store struct {
 	backend backend
 	bodies  bodies
-	counts  [5][6]atomic.Int64 // committed futures by kind and state
+	loose   looseBodies
+	room    func() error // nil: there always is
+
+	queue  chan request  // to the committer; nil: a commit is made where it is asked for
+	idle   chan struct{} // closed when the committer has ended
+	lock   io.Closer     // of the folder; nil: there is none
+	failed chan struct{} // closed when nothing can be written any more; nil: that never happens
+
+	head    head // as last committed; whoever commits owns it
+	writing writing
+	counts  [len(counts{})][len(counts{}[0])]atomic.Int64 // those of head, for everybody
+
+	// earliest is that of the first list of expiries in the store, so that looking for what has expired costs nothing,
+	// and never walks over what was forgotten before.
+	earliest atomic.Int64
+}
+
+type request struct {
+	batch *record.Batch
+	done  func(error)
+}
+
+// start reads where the store stands, before its first commit.
+func (s *Store) start() error {
+	v := s.backend.view()
+	defer v.close()
+	stored, err := v.get([]byte{keyHead})
+	if err != nil {
+		return err
+	}
+	if s.head, err = decodeHead(stored); err != nil {
+		return err
+	}
+	s.publish()
+	first, err := firstExpiry(v)
+	s.earliest.Store(int64(first))
+	return err
+}
+
+// owns reports whether a committed future has the body in this file.
+func (s *Store) owns(ref string) (bool, error) {
+	v := s.backend.view()
+	defer v.close()
+	value, err := v.get(appendName(nil, keyBody, ref))
+	return value != nil, err
+}
+
+// publish tells everybody the counts of the head.
+func (s *Store) publish() {
+	for k := range s.head.counts {
+		for st, n := range s.head.counts[k] {
+			s.counts[k][st].Store(n)
+		}
+	}
 }
 
 // Commit makes b durable and then calls done exactly once, from any goroutine. The next Commit must not come
 // before that. An error is final: the server must end, because nothing after b may be promised.
 func (s *Store) Commit(b *record.Batch, done func(error)) {
-	w := &writes{}
-	for _, c := range b.Futures {
-		s.putFuture(w, c.Was, c.Is)
-	}
-	for _, e := range b.Events {
-		if e.Is == nil {
-			w.remove(eventKey(e.Name))
-		} else {
-			w.set(eventKey(e.Name), record.EncodeEvent(e.Is))
-		}
-	}
-	refs, err := s.forget(w, b)
-	if err != nil {
-		done(err)
+	r := request{b, done}
+	if s.queue == nil {
+		s.commit(r)
 		return
 	}
-	w.set([]byte{keyPosition}, binary.BigEndian.AppendUint64(nil, b.Position))
-	s.backend.apply(w, func(err error) {
-		if err == nil {
-			s.bodies.remove(refs)
-		}
-		done(err)
-	})
+	s.queue <- r
 }
 
-// putFuture writes the fact and moves its index entries from where was stood to where is stands.
-func (s *Store) putFuture(w *writes, was, is *record.Future) {
-	if was == nil {
-		w.set(append([]byte{keyByTime}, place(is)...), present)
-		for _, l := range is.Labels {
-			w.set(append(labelPrefix(l), place(is)...), present)
-		}
-	} else {
-		s.counts[was.Kind][was.State].Add(-1)
-		if was.State.Settled() != is.State.Settled() {
-			w.remove(append(standing(was), place(was)...))
-		}
+// commitAll is the committer: it makes the commits, beside the loop. every > 0 is how often it flushes what it did
+// not wait for.
+func (s *Store) commitAll(every time.Duration) {
+	defer close(s.idle)
+	var tick <-chan time.Time
+	if every > 0 {
+		ticker := time.NewTicker(every)
+		defer ticker.Stop()
+		tick = ticker.C
 	}
-	if was == nil || was.State.Settled() != is.State.Settled() {
-		w.set(append(standing(is), place(is)...), present)
-	}
-	if is.State.Settled() && is.ExpiresAt != 0 {
-		w.set(expiryKey(is.ExpiresAt, is.ID), present)
-	}
-	s.counts[is.Kind][is.State].Add(1)
-	w.set(futureKey(is.ID), record.EncodeFuture(is))
-}
-
-// forget removes what b drops and what has expired by b.At. It returns the bodies that go with them.
-func (s *Store) forget(w *writes, b *record.Batch) (refs []string, err error) {
-	ids := b.Dropped
-	err = s.backend.scan([]byte{keyExpires}, expiryKey(b.At+1, ""), false, func(key, _ []byte) bool {
-		ids = append(ids, string(key[9:]))
-		return len(ids) < SweepMax
-	})
-	if err != nil {
-		return nil, fmt.Errorf("look for expired futures: %w", err)
-	}
-	gone := make(map[string]bool, len(ids))
-	for _, id := range ids {
-		f, err := s.Future(id)
-		if err != nil {
-			return nil, err
-		}
-		if f == nil || gone[id] {
-			continue
-		}
-		gone[id] = true
-		s.removeFuture(w, f)
-		if f.Result != nil && f.Result.Body.Ref != "" {
-			refs = append(refs, f.Result.Body.Ref)
+	for {
+		select {
+		case r, more := <-s.queue:
+			if !more {
+				return
+			}
+			s.commit(r)
+		case <-tick:
+			_ = s.backend.flush() // when it fails, so does the next commit
 		}
 	}
-	return refs, nil
-}
-
-func (s *Store) removeFuture(w *writes, f *record.Future) {
-	w.remove(futureKey(f.ID))
-	w.remove(append([]byte{keyByTime}, place(f)...))
-	w.remove(append(standing(f), place(f)...))
-	for _, l := range f.Labels {
-		w.remove(append(labelPrefix(l), place(f)...))
-	}
-	if f.ExpiresAt != 0 {
-		w.remove(expiryKey(f.ExpiresAt, f.ID))
-	}
-	s.counts[f.Kind][f.State].Add(-1)
-}
-
-// Sweepable reports whether something has expired by now, so that a commit is worth making.
-func (s *Store) Sweepable(now record.Time) (found bool, err error) {
-	err = s.backend.scan([]byte{keyExpires}, expiryKey(now+1, ""), false, func(_, _ []byte) bool {
-		found = true
-		return false
-	})
-	return found, err
-}
-
-// Position is that of the last commit, 0 before the first.
-func (s *Store) Position() (uint64, error) {
-	v, err := s.backend.get([]byte{keyPosition})
-	if err != nil || v == nil {
-		return 0, err
-	}
-	return binary.BigEndian.Uint64(v), nil
 }
 
 // Count is how many futures of a kind are committed in a state.
 func (s *Store) Count(k record.Kind, st record.State) int64 { return s.counts[k][st].Load() }
 
-// Close ends the store. Nothing may be called after it.
-func (s *Store) Close() error { return s.backend.close() }
+// Position is that of the last commit, 0 before the first.
+func (s *Store) Position() (uint64, error) {
+	v := s.backend.view()
+	defer v.close()
+	stored, err := v.get([]byte{keyHead})
+	if err != nil {
+		return 0, err
+	}
+	h, err := decodeHead(stored)
+	return h.position, err
+}
+
+// Room reports whether there is room for more work: nil, or an error that wraps ErrFull. What is under way may
+// still be committed when there is none. Any goroutine.
+func (s *Store) Room() error {
+	if s.room == nil {
+		return nil
+	}
+	return s.room()
+}
+
+// Failed is closed when the store cannot write any more, whether a commit is under way or not: the next one reports
+// why, and the server must end. Reading goes on as far as it can. Any goroutine.
+func (s *Store) Failed() <-chan struct{} { return s.failed }
+
+// Close ends the store, when the last commit is done. Nothing may be called after it.
+func (s *Store) Close() error {
+	if s.queue != nil {
+		close(s.queue)
+		<-s.idle
+	}
+	err := s.backend.close()
+	if s.lock != nil {
+		err = errors.Join(err, s.lock.Close())
+	}
+	return err
+}

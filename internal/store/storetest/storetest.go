@@ -141,8 +141,12 @@ func listedNewestFirst(t *testing.T, s *store.Store) {
 func filtersKeepWhatMatches(t *testing.T, s *store.Store) {
 	timer := future(5, record.StatePending)
 	timer.Kind = record.KindTimer
-	commit(t, s, create(future(1, record.StatePending), future(2, record.StateRunning), future(3, record.StateSucceeded),
-		future(4, record.StateFailed), timer))
+	commit(
+		t,
+		s,
+		create(future(1, record.StatePending), future(2, record.StateRunning), future(3, record.StateSucceeded),
+			future(4, record.StateFailed), timer),
+	)
 	for want, q := range map[string]record.FutureQuery{
 		"0005 0001":      {State: record.StatePending},
 		"0002":           {State: record.StateRunning},
@@ -203,7 +207,8 @@ func movesWithItsState(t *testing.T, s *store.Store) {
 	if got := list(t, s, record.FutureQuery{State: record.StateSucceeded}); got != "0001" {
 		t.Errorf("succeeded: %q", got)
 	}
-	if p, n := s.Count(record.KindFetch, record.StatePending), s.Count(record.KindFetch, record.StateSucceeded); p != 0 || n != 1 {
+	if p, n := s.Count(record.KindFetch, record.StatePending), s.Count(record.KindFetch, record.StateSucceeded); p != 0 ||
+		n != 1 {
 		t.Errorf("counts: pending %d, succeeded %d", p, n)
 	}
 }
