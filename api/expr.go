@@ -141,7 +141,7 @@ func futureRef(id string) (Expr, error) {
 }
 
 const (
-	wantEventName = "An event's name has 1 to 200 of the characters A-Z a-z 0-9 _ . : / and -."
+	wantEventName = "An event's name has 1 to 200 of the characters A-Z a-z 0-9 _ . : / and -, and is not . or .."
 	wantFutureID  = `A future's id is "fut_" and 26 characters, as the server gave it, or the id that was chosen ` +
 		"for a promise: 1 to 128 of the characters A-Z a-z 0-9 _ . : and -."
 )

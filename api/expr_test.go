@@ -249,7 +249,7 @@ func exprs(depth int) *rapid.Generator[api.Expr] {
 		e := api.Expr{Op: api.Op(rapid.IntRange(1, int(most)).Draw(t, "op"))}
 		switch e.Op {
 		case api.OpEvent:
-			e.Ref = rapid.StringMatching(`[A-Za-z0-9_.:/-]{1,200}`).Draw(t, "event")
+			e.Ref = rapid.StringMatching(`[A-Za-z0-9_.:/-]{0,199}[A-Za-z0-9_:/-]`).Draw(t, "event")
 			if rapid.Bool().Draw(t, "after?") {
 				e.After = new(rapid.Uint64Range(0, api.CountMax).Draw(t, "after"))
 			}
@@ -257,7 +257,7 @@ func exprs(depth int) *rapid.Generator[api.Expr] {
 		case api.OpFuture:
 			e.Ref = rapid.OneOf(
 				rapid.StringMatching(`fut_[0-7][0-9A-HJKMNP-TV-Z]{25}`),
-				rapid.StringMatching(`[A-Za-eg-z0-9_.:-][A-Za-z0-9_.:-]{0,127}`)).Draw(t, "future")
+				rapid.StringMatching(`[A-Za-eg-z0-9_:-][A-Za-z0-9_.:-]{0,127}`)).Draw(t, "future")
 		case api.OpSleep:
 			e.Sleep = time.Duration(rapid.Int64Range(0, int64(api.DurationMax)).Draw(t, "sleep"))
 		case api.OpUntil:

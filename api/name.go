@@ -10,7 +10,8 @@ const (
 	ulidBytes         = 26
 )
 
-// ValidEventName reports whether name can name an event: 1 to 200 of the characters A-Z a-z 0-9 _ . : / and -.
+// ValidEventName reports whether name can name an event: 1 to 200 of the characters A-Z a-z 0-9 _ . : / and -, but not
+// "." or "..", which no path can carry.
 func ValidEventName(name string) bool { return wellFormed(name, EventNameBytesMax, "_.:/-") }
 
 // ValidLabelKey reports whether key can be the key of a label: 1 to 64 of the characters A-Z a-z 0-9 _ . / and -. A
@@ -27,7 +28,7 @@ func ValidFutureID(id string) bool {
 }
 
 // ValidPromiseID reports whether a caller may choose id for a promise: 1 to 128 of the characters A-Z a-z 0-9 _ .
-// : and -, and not starting with "fut_", which is the server's own prefix.
+// : and -, not starting with "fut_", which is the server's own prefix, and not "." or "..", which no path can carry.
 func ValidPromiseID(id string) bool {
 	return !strings.HasPrefix(id, futurePrefix) && wellFormed(id, PromiseIDBytesMax, "_.:-")
 }
@@ -50,7 +51,7 @@ func validULID(s string) bool {
 
 // wellFormed reports whether s has 1 to bytesMax octets, each a letter, a digit or one of marks.
 func wellFormed(s string, bytesMax int, marks string) bool {
-	if s == "" || len(s) > bytesMax {
+	if s == "" || len(s) > bytesMax || s == "." || s == ".." {
 		return false
 	}
 	for i := range len(s) {

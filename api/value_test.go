@@ -198,6 +198,9 @@ func TestNamesAndIDs(t *testing.T) {
 	}{
 		{"a", true, true, true, true},
 		{"", false, false, false, false},
+		{".", false, false, false, false},
+		{"..", false, false, false, false},
+		{"...", true, true, true, true},
 		{"build/42:done", true, false, false, false},
 		{"build:42", true, true, true, false},
 		{"team/x", true, false, false, true},

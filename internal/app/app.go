@@ -35,6 +35,7 @@ type App struct {
 	fetcher  *fetch.Fetcher
 	kernel   *await.Kernel
 	http     *http.Server
+	gate     gate
 	closers  []closer
 }
 
@@ -69,8 +70,14 @@ func (a *App) build() (err error) {
 		return nil
 	})
 	registry := newRegistry(a.options.Version)
-	a.store = store.OpenMemory()
+	if err = a.openStore(); err != nil {
+		return err
+	}
 	a.onClose("store", a.store.Close)
+	position, err := a.store.Position()
+	if err != nil {
+		return err
+	}
 	if err = a.buildFetcher(); err != nil {
 		return err
 	}
@@ -81,7 +88,7 @@ func (a *App) build() (err error) {
 	limits.WaitersMax = a.options.MaxWaiters
 	clock := loop.NewClock()
 	a.kernel, err = await.New(await.Options{
-		Limits: limits, Store: a.store, Sequencer: sequence.NewLocal(0), Fetcher: a.fetcher,
+		Limits: limits, Store: a.store, Sequencer: sequence.NewLocal(position), Fetcher: a.fetcher,
 		Clock: clock, Wall: time.Now().Add(-clock.Now()), Metrics: registry, Log: a.log, Debug: a.options.Debug,
 	})
 	if err != nil {
@@ -89,6 +96,15 @@ func (a *App) build() (err error) {
 	}
 	a.onClose("loop", a.kernel.Close)
 	return a.buildServer(registry)
+}
+
+func (a *App) openStore() (err error) {
+	if a.options.Memory {
+		a.store = store.OpenMemory()
+		return nil
+	}
+	a.store, err = store.Open(store.Options{Dir: a.options.DataDir, Sync: a.options.Sync, Log: a.log})
+	return err
 }
 
 func (a *App) onClose(name string, f func() error) { a.closers = append(a.closers, closer{name, f}) }
@@ -151,13 +167,15 @@ func (a *App) buildServer(registry *prometheus.Registry) error {
 	}
 	s, err := server.New(server.Options{
 		Kernel: a.kernel, Bodies: a.store, Metrics: registry, Keys: keys, HostsAllowed: hosts,
-		Admit: a.guard.Admit, WaitMax: a.options.MaxWait, BodyBytesMax: int64(a.options.MaxBody),
+		Admit: a.guard.Admit, WaitMax: a.options.MaxWait, KeyTTL: a.options.IdempotencyTTL, BodyBytesMax: int64(a.options.MaxBody),
 		Version: a.options.Version, Log: a.log,
 	})
 	if err != nil {
 		return err
 	}
 	a.http = s.HTTPServer()
+	a.gate.next = a.http.Handler
+	a.http.Handler = &a.gate
 	return nil
 }
 
@@ -180,10 +198,15 @@ func (a *App) Addr() net.Addr { return a.listener.Addr() }
 // Run serves until ctx is done, then drains and closes: whoever is held is answered at once, running attempts get
 // the grace time. It returns nil after an ordered end, and the reason when the loop or the listener failed.
 func (a *App) Run(ctx context.Context) error {
-	turning := make(chan error, 1)
-	go func() { turning <- a.kernel.Run() }()
 	serving := make(chan error, 1)
 	go func() { serving <- a.http.Serve(a.listener) }()
+	if err := a.recover(); err != nil {
+		_ = a.http.Close()
+		return errors.Join(err, a.Close())
+	}
+	turning := make(chan error, 1)
+	go func() { turning <- a.kernel.Run() }()
+	a.gate.open.Store(true)
 	a.greet()
 
 	var err error
@@ -196,6 +219,9 @@ func (a *App) Run(ctx context.Context) error {
 		a.log.Error("the loop ended", "error", err)
 	case err = <-serving:
 		a.log.Error("the listener ended", "error", err)
+	case <-a.store.Failed():
+		err = errors.New("the store cannot write any more")
+		a.log.Error("the server ends", "error", err)
 	}
 	a.drain(turns)
 	if turns {
@@ -240,7 +266,12 @@ func (a *App) Close() error {
 // greet says what a new operator must know.
 func (a *App) greet() {
 	a.log.Info("listening", "url", "http://"+a.Addr().String(), "version", a.options.Version)
-	a.log.Warn("everything is kept in memory: it is lost when this process ends")
+	switch {
+	case a.options.Memory:
+		a.log.Warn("everything is kept in memory: it is lost when this process ends")
+	case !a.options.Sync:
+		a.log.Warn("commits do not wait for the disk: a crash may take back the last tenth of a second")
+	}
 	if a.options.APIKeysFile == "" && a.options.InsecureListen {
 		a.log.Warn("no keys are asked for: whoever reaches this address may fetch, read and cancel everything")
 	}

@@ -27,7 +27,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func options() Options {
 	return Options{
 		Addr: "127.0.0.1:0", AllowTarget: []string{"127.0.0.1/32"}, Workers: 64, MaxWait: time.Minute, MaxBody: 1 << 20,
-		MaxPending: 100_000, MaxWaiters: 10_000, Grace: 10 * time.Second, LogFormat: "auto", Version: "test",
+		MaxPending: 100_000, MaxWaiters: 10_000, Memory: true, IdempotencyTTL: time.Hour, Grace: 10 * time.Second, LogFormat: "auto", Version: "test",
 	}
 }
 
@@ -321,7 +321,7 @@ func TestNothingPrivateIsReachableByDefault(t *testing.T) {
 
 // All faults of the options come together, in the words of the command line.
 func TestAllFaultsAreReportedTogether(t *testing.T) {
-	_, err := New(Options{Addr: "0.0.0.0:0", DataDir: "x", MaxBody: -1}, slog.New(slog.DiscardHandler))
+	_, err := New(Options{Addr: "0.0.0.0:0", MaxBody: -1}, slog.New(slog.DiscardHandler))
 	for flag := range strings.FieldsSeq("--addr --data-dir --workers --max-wait --max-body --max-pending --max-waiters") {
 		if err == nil || !strings.Contains(err.Error(), flag) {
 			t.Errorf("err = %v, does not name %s", err, flag)

@@ -80,9 +80,10 @@ func (w *wait) build(e *api.Expr, parent int32) {
 	}
 }
 
-// watch evaluates e and keeps at it until it is decided. Futures that are not in memory must be in known: they are
-// settled. If some are in neither, their ids come back and nothing has been done.
-func (s *State) watch(e *api.Expr, known map[string]*record.Future, o owner) (w *wait, missing []string) {
+// newWait evaluates e as things stand. Futures that are not in memory must be in known: they are settled. If some are in
+// neither, their ids come back instead. All that is decided already is reported, in the order of the expression, even
+// if less of it decided the whole.
+func (s *State) newWait(e *api.Expr, known map[string]*record.Future, o owner) (w *wait, missing []string) {
 	w = &wait{state: s, expr: e, owner: o, leaves: make([]leaf, 0, e.Leaves())}
 	w.build(e, -1)
 	for i := range w.leaves {
@@ -93,17 +94,19 @@ func (s *State) watch(e *api.Expr, known map[string]*record.Future, o owner) (w 
 	if len(missing) > 0 {
 		return nil, missing
 	}
-	// First what is decided already, in the order of the expression, then going to sleep: an event that is set
-	// twice over is reported as done wherever it stands, though the first decided the whole.
 	for i := range w.leaves {
 		w.leaves[i].look(known)
 	}
+	return w, nil
+}
+
+// sleep keeps at it until w, which is pending, is decided. It comes right after newWait: nothing may happen in between.
+func (w *wait) sleep() {
 	for i := range w.leaves {
-		if w.outcome == Pending && w.leaves[i].outcome == Pending {
+		if w.leaves[i].outcome == Pending {
 			w.leaves[i].park()
 		}
 	}
-	return w, nil
 }
 
 // look decides the leaf if what it waits for has happened already.

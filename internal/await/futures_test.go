@@ -517,6 +517,10 @@ func TestBoundsAreAnswers(t *testing.T) {
 		if got := w1.now(); got != "context canceled" {
 			h.Errorf("the first, having left: %s", got)
 		}
+		look := WaitRequest{For: h.expr(`"event:unknown"`)}
+		if a, err := h.kernel.Wait(h.Context(), look); err != nil || a.Outcome != Pending {
+			h.Errorf("a look at a new name, when there is room for none: %+v, %v", a, err)
+		}
 		if got := h.wait(`"sleep:1s"`).now(); got != "sleeps" {
 			h.Errorf("in the place that is free: %s", got)
 		}

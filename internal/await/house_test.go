@@ -121,7 +121,11 @@ func (s *slowStore) Commit(b *record.Batch, done func(error)) {
 		return
 	}
 	if s.holding {
-		s.held = append(s.held, func() { s.Store.Commit(b, done) })
+		s.held = append(s.held, func() {
+			var result error
+			s.Store.Commit(b, func(err error) { result = err })
+			done(result)
+		})
 		return
 	}
 	s.Store.Commit(b, done)

@@ -18,9 +18,11 @@ import (
 type Store interface {
 	Commit(b *record.Batch, done func(error))
 	Future(id string) (*record.Future, error)
+	Key(name string) (*record.Key, error)
 	Futures(q record.FutureQuery) (page []*record.Future, next string, err error)
 	Events(prefix, after string, limit int) (page []*record.Event, next string, err error)
 	Sweepable(now record.Time) (bool, error)
+	Load(future func(*record.Future) error, event func(*record.Event) error, progress func(n int)) error
 	Count(k record.Kind, s record.State) int64
 }
 
@@ -105,12 +107,31 @@ func New(o Options) (*Kernel, error) {
 	}
 	k.state = newState(o.Limits, record.TimeOf(o.Wall), k.tally)
 	k.state.exists = k.existsInStore
+	k.state.usedKey = k.keyInStore
 	k.Loop = loop.New(loop.Options{
 		Clock: o.Clock, Debug: o.Debug, AfterTurn: k.endTurn, TimeTurns: true, OnSlow: k.noteSlow,
 	})
 	k.state.at = k.now()
 	k.gauges.publish(k)
 	return k, nil
+}
+
+// Recover puts what the store remembers back into memory, before Run. The first turn then decides what becomes of the
+// attempts that the last server had under way. progress, if not nil, hears how many facts have been read.
+func (k *Kernel) Recover(progress func(n int)) error {
+	future := func(f *record.Future) error {
+		k.state.restore(f)
+		return nil
+	}
+	event := func(e *record.Event) error {
+		k.state.restoreEvent(e)
+		return nil
+	}
+	if err := k.store.Load(future, event, progress); err != nil {
+		return fmt.Errorf("await: recover: %w", err)
+	}
+	k.sure = append(k.sure, &proposal{kernel: k, command: &record.Restart{}})
+	return nil
 }
 
 // Run runs the loop until Stop, or until a commit fails: then nothing after it may be promised, and Run returns the

@@ -172,9 +172,12 @@ func TestTheEvaluatorAgreesWithANaiveOne(t *testing.T) {
 		for _, id := range futureIDs {
 			known[id] = s.futures[id].fact
 		}
-		w, missing := s.watch(&e, known, owner)
+		w, missing := s.newWait(&e, known, owner)
 		if len(missing) > 0 {
 			t.Fatalf("missing %v", missing)
+		}
+		if w.outcome == Pending {
+			w.sleep()
 		}
 		for step := 0; ; step++ {
 			want := o.eval(&e)

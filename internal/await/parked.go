@@ -75,9 +75,20 @@ func (l *parked) remove(p *parkedWait) {
 // park begins a held wait, or answers it: with a *WaitAnswer, or with the ids ([]string) that only the store can
 // know.
 func (s *State) park(p *parkedWait, r WaitRequest, known map[string]*record.Future) when {
-	switch {
-	case p.withdrawn:
+	if p.withdrawn {
 		return atOnce
+	}
+	w, missing := s.newWait(r.For, known, p)
+	switch {
+	case w == nil:
+		p.ask.answer = missing
+		return atOnce
+	case w.outcome != Pending || r.Timeout <= 0 || s.draining:
+		p.ask.answer = w.answer()
+		if p.cancelRest && w.outcome != Pending {
+			s.cancelRest(w)
+		}
+		return inOrder
 	case s.waits.size >= s.limits.WaitersMax:
 		p.ask.err = ErrTooManyWaiters
 		return atOnce
@@ -85,23 +96,11 @@ func (s *State) park(p *parkedWait, r WaitRequest, known map[string]*record.Futu
 		p.ask.err = ErrTooManyEvents
 		return atOnce
 	}
-	w, missing := s.watch(r.For, known, p)
-	if w == nil {
-		p.ask.answer = missing
-		return atOnce
-	}
-	if w.outcome == Pending && r.Timeout > 0 && !s.draining {
-		p.wait, p.since = w, s.at
-		p.timer = s.due.Insert(onWheel(s.at.Add(r.Timeout)), p)
-		s.waits.add(p)
-		return later
-	}
-	p.ask.answer = w.answer()
-	w.leaveAll()
-	if p.cancelRest && w.outcome != Pending {
-		s.cancelRest(w)
-	}
-	return inOrder
+	w.sleep()
+	p.wait, p.since = w, s.at
+	p.timer = s.due.Insert(onWheel(s.at.Add(r.Timeout)), p)
+	s.waits.add(p)
+	return later
 }
 
 // roomForEvents reports whether the names in e that are new fit beside those that are known.

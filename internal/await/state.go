@@ -35,8 +35,9 @@ type State struct {
 
 	// exists looks for a future that is not in memory. It is asked only for ids that a caller chose.
 	exists func(id string) bool
-	// usedKey looks for an idempotency key in the store; nil when it was never used.
-	usedKey func(name string) *record.Key
+	// usedKey looks for an idempotency key in the store; nil when it was never used. Both look-ups are asked only where
+	// a caller names something, and only when memory does not know it.
+	usedKey func(name string) (*record.Key, error)
 	tally   *tally
 }
 
@@ -66,7 +67,7 @@ func newState(limits Limits, start record.Time, t *tally) *State {
 		tally:   t,
 		keys:    map[string]*record.Key{},
 		exists:  func(string) bool { return false },
-		usedKey: func(string) *record.Key { return nil },
+		usedKey: func(string) (*record.Key, error) { return nil, nil },
 	}
 }
 

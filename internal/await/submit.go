@@ -21,7 +21,10 @@ func (s *State) submit(c *record.Submit) (Submitted, error) {
 	}
 	used := s.keys[c.Key.Name]
 	if used == nil {
-		used = s.usedKey(c.Key.Name)
+		var err error
+		if used, err = s.usedKey(c.Key.Name); err != nil {
+			return Submitted{}, err
+		}
 	}
 	if used != nil && used.ExpiresAt > s.at {
 		if !slices.Equal(used.Fingerprint, c.Key.Fingerprint) {

@@ -15,14 +15,21 @@ import (
 // Submit creates futures, all or none, and returns them in order. Errors: ErrTooManyFutures, *IDTakenError,
 // ErrDraining, ErrBusy.
 func (k *Kernel) Submit(ctx context.Context, futures ...record.NewFuture) ([]*record.Future, error) {
+	made, err := k.SubmitOnce(ctx, &record.Submit{Futures: futures})
+	return made.Futures, err
+}
+
+// SubmitOnce is Submit with an idempotency key: of requests with the same key and fingerprint only the first creates.
+// Errors: those of Submit, and ErrKeyReused for another fingerprint.
+func (k *Kernel) SubmitOnce(ctx context.Context, c *record.Submit) (Submitted, error) {
 	if k.gauges.draining.Load() {
-		return nil, ErrDraining
+		return Submitted{}, ErrDraining
 	}
-	answer, err := k.command(ctx, &record.Submit{Futures: futures})
+	answer, err := k.command(ctx, c)
 	if err != nil {
-		return nil, err
+		return Submitted{}, err
 	}
-	return answer.(Submitted).Futures, nil
+	return answer.(Submitted), nil
 }
 
 // View is a future as a reader sees it.
@@ -74,6 +81,14 @@ func (k *Kernel) stored(id string) (*record.Future, error) {
 func (k *Kernel) existsInStore(id string) bool {
 	f, err := k.store.Future(id)
 	return f != nil || err != nil // when in doubt, the id is taken
+}
+
+func (k *Kernel) keyInStore(name string) (*record.Key, error) {
+	key, err := k.store.Key(name)
+	if err != nil {
+		return nil, fmt.Errorf("await: look for an idempotency key: %w", err)
+	}
+	return key, nil
 }
 
 // wall is the time of now, for any goroutine.

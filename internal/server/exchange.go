@@ -19,6 +19,8 @@ type exchange struct {
 	route     *route
 	caller    string // the id of the key; empty without one
 	status    int    // 0 before the header is written
+	key       string // the idempotency key of a call that creates; empty without one
+	body      []byte // the request's, kept only if there is a key
 }
 
 func newExchange(w http.ResponseWriter, rt *route) *exchange {

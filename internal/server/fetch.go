@@ -26,11 +26,11 @@ func (s *Server) fetch(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return inQuery(err, r)
 	}
-	created, err := s.submit(r.Context(), n)
+	created, err := s.submit(w, r, n)
 	if err != nil {
 		return err
 	}
-	v := await.View{Future: created[0]}
+	v := created[0]
 	held.heeded(w)
 	woken := s.settled(r.Context(), &v, held.hold)
 	w.Header().Set("Location", pathOf(v.ID))
@@ -85,20 +85,6 @@ func inQuery(err error, r *http.Request) error {
 	return p
 }
 
-// submit gives the futures their ids and creates them, all or none.
-func (s *Server) submit(ctx context.Context, futures ...record.NewFuture) ([]*record.Future, error) {
-	made, err := s.ids.take(s.Now(), len(futures))
-	if err != nil {
-		return nil, err
-	}
-	for i := range futures {
-		if futures[i].ID == "" {
-			futures[i].ID = made[i]
-		}
-	}
-	return s.kernel.Submit(ctx, futures...)
-}
-
 // settled holds until v is settled or the time is over. The future exists by now: whatever keeps the server from
 // holding the answer, it is the answer that counts.
 func (s *Server) settled(ctx context.Context, v *await.View, hold time.Duration) (woken *await.WaitAnswer) {
@@ -126,14 +112,14 @@ func (s *Server) fetchBatch(w http.ResponseWriter, r *http.Request) error {
 			return below("/fetches/"+strconv.Itoa(i), err)
 		}
 	}
-	created, err := s.submit(r.Context(), futures...)
+	created, err := s.submit(w, r, futures...)
 	if err != nil {
 		return err
 	}
 	v := s.view()
 	a := api.BatchAnswer{Futures: make([]api.Future, len(created))}
 	for i, f := range created {
-		a.Futures[i] = *v.future(await.View{Future: f})
+		a.Futures[i] = *v.future(f)
 	}
 	return answer(w, http.StatusAccepted, a)
 }

@@ -190,12 +190,6 @@ func TestPartsOfALaterVersionAre501AndNamed(t *testing.T) {
 		}
 	}
 	h.wantProblem(501, "not-implemented", h.get("/wait?all=a&cursor=abc"))
-	for _, path := range []string{"/fetch", "/fetch/batch", "/futures"} {
-		r := h.wantProblem(501, "not-implemented", h.post(path, creators[path], "Idempotency-Key: abc"))
-		if r.text("errors.0.parameter") != "Idempotency-Key" {
-			t.Errorf("%s: %s", path, r.body)
-		}
-	}
 	stream := "Accept: text/event-stream"
 	h.wantProblem(501, "not-implemented", h.post("/fetch", creators["/fetch"], stream))
 	h.wantProblem(501, "not-implemented", h.post("/wait", `{"for":"event:a"}`, stream))

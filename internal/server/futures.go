@@ -103,11 +103,11 @@ func (s *Server) createFuture(w http.ResponseWriter, r *http.Request) error {
 		return notImplemented(api.FieldError{Pointer: "/kind", Detail: "This version has no durable waits yet; " +
 			"POST /wait holds one for as long as you are connected."})
 	}
-	created, err := s.submit(r.Context(), n)
+	created, err := s.submit(w, r, n)
 	if err != nil {
 		return err
 	}
-	v := await.View{Future: created[0]}
+	v := created[0]
 	w.Header().Set("Location", pathOf(v.ID))
 	w.Header().Set("ETag", etagOf(v.Future))
 	return answer(w, http.StatusCreated, s.view().future(v))

@@ -26,18 +26,13 @@ var spec = func() *contract.Spec {
 // The documented answers that this version cannot give, and why.
 var (
 	unseenStatuses = []int{
-		422, // needs Idempotency-Key, which this version refuses with 501
 		507, // needs a disk; this version keeps all in memory
 	}
 	unseenAnswers = []string{
-		"POST /fetch 404",       // needs after, which this version refuses with 501
-		"POST /fetch/batch 404", // the same
-		"POST /futures 404",     // needs a durable wait, refused with 501
 		// Lists read the store and do not pass the loop: nothing is full, and they go on after its end.
 		"GET /futures 429", "GET /futures 503", "GET /events 429", "GET /events 503",
 	}
 	unseenCodes = []api.Code{
-		api.CodeIdempotencyKeyInvalid, api.CodeIdempotencyMismatch, // see 422
 		api.CodeStorageFull, // see 507
 	}
 )

@@ -44,6 +44,7 @@ type Options struct {
 	Ready func() error
 
 	WaitMax      time.Duration // the longest that an answer is held; 0: WaitMaxDefault
+	KeyTTL       time.Duration // how long an idempotency key is kept; 0: KeyTTLDefault
 	BodyBytesMax int64         // the highest max_bytes of a fetch; 0: BodyBytesMaxDefault
 
 	Version string           // shown on the page for people
@@ -63,6 +64,7 @@ func (o *Options) validate() error {
 	need(o.Bodies != nil, "no store of bodies given")
 	need(o.Metrics != nil, "no registry of metrics given")
 	need(o.WaitMax >= 0, fmt.Sprintf("WaitMax is %v, must not be negative", o.WaitMax))
+	need(o.KeyTTL >= 0, fmt.Sprintf("KeyTTL is %v, must not be negative", o.KeyTTL))
 	need(o.BodyBytesMax >= 0, fmt.Sprintf("BodyBytesMax is %d, must not be negative", o.BodyBytesMax))
 	return errors.Join(faults...)
 }
@@ -73,6 +75,9 @@ func (o *Options) fillIn() {
 	}
 	if o.BodyBytesMax == 0 {
 		o.BodyBytesMax = BodyBytesMaxDefault
+	}
+	if o.KeyTTL == 0 {
+		o.KeyTTL = KeyTTLDefault
 	}
 	if o.Ready == nil {
 		o.Ready = func() error { return nil }

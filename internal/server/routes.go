@@ -135,11 +135,14 @@ func (s *Server) serve(e endpoint, w http.ResponseWriter, r *http.Request) (err 
 			return err
 		}
 	}
-	switch {
-	case e.is&creates != 0 && r.Header.Get("Idempotency-Key") != "":
-		return notImplemented(api.FieldError{Parameter: "Idempotency-Key", Detail: "This version keeps no keys; " +
-			"a repeated call would create again, so it is refused. Send it without one."})
-	case e.is&streams != 0 && wantsStream(r):
+	if e.is&creates != 0 {
+		key, err := keyOf(r)
+		if err != nil {
+			return err
+		}
+		w.(*exchange).key = key
+	}
+	if e.is&streams != 0 && wantsStream(r) {
 		return notImplemented(api.FieldError{Parameter: "Accept", Detail: "This version does not stream; " +
 			"hold the answer with a wait instead."})
 	}

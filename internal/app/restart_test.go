@@ -1,0 +1,92 @@
+package app
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// What one server answered the next one knows: promises, events and timers as they were, and a fetch that was under
+// way is made again.
+func TestTheNextServerGoesOn(t *testing.T) {
+	arrived := make(chan bool, 8)
+	var asked atomic.Int64
+	target := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if asked.Add(1) == 1 {
+			arrived <- true
+			<-r.Context().Done()
+			return
+		}
+		_, _ = io.WriteString(w, "at last")
+	}))
+	defer target.Close()
+	o := options()
+	o.Memory, o.Sync, o.DataDir, o.Grace = false, true, t.TempDir(), time.Millisecond
+
+	first := launch(t, o)
+	var fetched, timer future
+	first.call("POST", "/fetch?url="+target.URL, "", &fetched, 202)
+	<-arrived
+	first.call("POST", "/futures", `{"kind":"promise","id":"p"}`, nil, 201)
+	first.call("POST", "/futures", `{"kind":"promise","id":"kept"}`, nil, 201)
+	first.call("POST", "/futures/kept/resolve", `{"value":{"a":1}}`, nil, 200)
+	first.call("POST", "/futures", `{"kind":"timer","after":"1ms"}`, &timer, 201)
+	first.call("POST", "/events/e/set", `{"sha":"4f2a"}`, nil, 200)
+	first.stop()
+	if err := <-first.ended; err != nil {
+		t.Fatal(err)
+	}
+	first.ended <- nil // for the clean-up
+
+	second := launch(t, o)
+	var got future
+	second.call("GET", "/futures/"+fetched.ID+"?wait=30s", "", &got, 200)
+	if got.State != "succeeded" || asked.Load() != 2 {
+		t.Errorf("the fetch: %+v, the target was asked %d times", got, asked.Load())
+	}
+	second.call("GET", "/futures/"+timer.ID+"?wait=30s", "", &got, 200)
+	if got.State != "succeeded" {
+		t.Errorf("the timer: %+v", got)
+	}
+	second.call("GET", "/futures/kept", "", &got, 200)
+	if got.State != "succeeded" || string(got.Result.JSON) != `{"a":1}` {
+		t.Errorf("the resolved promise: %+v", got)
+	}
+	second.call("POST", "/futures", `{"kind":"promise","id":"kept"}`, nil, 409)
+	second.call("POST", "/futures/p/resolve", `{"value":2}`, &got, 200)
+	var e struct {
+		Set        bool
+		Generation int
+		Payload    struct{ JSON struct{ Sha string } }
+	}
+	second.call("GET", "/events/e", "", &e, 200)
+	if !e.Set || e.Generation != 1 || e.Payload.JSON.Sha != "4f2a" {
+		t.Errorf("the event: %+v", e)
+	}
+}
+
+// Until a server has recovered it is alive and not ready, and says so to everybody.
+func TestTheGateIsShutUntilRecovered(t *testing.T) {
+	g := gate{next: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })}
+	ask := func(path string) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		g.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		return w
+	}
+	if w := ask("/healthz"); w.Code != 200 {
+		t.Errorf("/healthz: %d", w.Code)
+	}
+	for _, path := range []string{"/readyz", "/futures"} {
+		w := ask(path)
+		if w.Code != 503 || w.Header().Get("Retry-After") == "" || w.Header().Get("Content-Type") != "application/problem+json" {
+			t.Errorf("%s: %d %v", path, w.Code, w.Header())
+		}
+	}
+	g.open.Store(true)
+	if w := ask("/readyz"); w.Code != http.StatusTeapot {
+		t.Errorf("open: %d", w.Code)
+	}
+}
