@@ -46,7 +46,8 @@ const passed = `
 198.17.255.255 198.20.0.0 198.51.99.255 198.51.101.0 203.0.112.255 203.0.114.0 223.255.255.255
 ::ffff:1.1.1.1 ::ffff:8.8.8.8
 2000:: 2000:ffff:ffff:ffff:ffff:ffff:ffff:ffff 2001:200:: 2001:4860:4860::8888 2001:db7:ffff:ffff:ffff:ffff:ffff:ffff
-2001:db9:: 2003:: 2606:4700::1111 2620:4f:7fff:ffff:ffff:ffff:ffff:ffff 2620:4f:8001:: 3ffd:ffff:ffff:ffff:ffff:ffff:ffff:ffff
+2001:db9:: 2003:: 2606:4700::1111 2620:4f:7fff:ffff:ffff:ffff:ffff:ffff 2620:4f:8001::
+3ffd:ffff:ffff:ffff:ffff:ffff:ffff:ffff
 3fff:1000:: 3fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff
 `
 

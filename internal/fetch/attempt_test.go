@@ -214,7 +214,8 @@ func TestTimeoutAndDeadlineAreToldApart(t *testing.T) {
 // The goal: the time of an attempt also ends a body under way, and a redirect under way.
 func TestTheTimeOfAnAttemptCoversAllOfIt(t *testing.T) {
 	slowBody := drip("HTTP/1.1 200 OK\r\nContent-Length: 999999\r\n\r\n", strings.Repeat("x", 4096), time.Second, 100)
-	slowHop := drip("", "HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", time.Second, 1)
+	const hop = "HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+	slowHop := drip("", hop, time.Second, 1)
 	for name, target := range map[string]func(net.Conn){"body": slowBody, "hops": slowHop} {
 		synctest.Test(t, func(t *testing.T) {
 			r := newRig(t, &GuardOptions{Resolver: dns("example.com", "93.184.216.34")})
@@ -279,8 +280,8 @@ func TestARequestThatBreaksTheRulesIsNotSent(t *testing.T) {
 func TestSecretsAreInNoFailureAndNoLog(t *testing.T) {
 	const canary = "c4n4ry"
 	targets := []string{
-		"http://127.0.0.1:1/", "http://10.0.0.1/", "http://nowhere.example/", "http://vault.internal/", "http://x.example:22/",
-		"not a url " + canary,
+		"http://127.0.0.1:1/", "http://10.0.0.1/", "http://nowhere.example/", "http://vault.internal/",
+		"http://x.example:22/", "not a url " + canary,
 	}
 	for _, text := range []string{
 		"", canary, "HTTP/1.1 " + canary, "HTTP/1.1 200 OK\r\n" + canary + "\r\n\r\n", "HTTP/1.1 404 " + canary + "\r\n\r\n",

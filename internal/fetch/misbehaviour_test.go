@@ -304,7 +304,8 @@ func TestHeadersOfAnAnswerAreStoredClean(t *testing.T) {
 // The goal: the headers of an answer have room for 64 KiB and no more.
 func TestTheHeadersOfAnAnswerAreBounded(t *testing.T) {
 	for size, fine := range map[int]bool{AnswerHeaderBytesMax - 100: true, AnswerHeaderBytesMax + 5000: false} {
-		target := rawTarget(t, answers("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-A: "+strings.Repeat("x", size)+"\r\n\r\nok"))
+		long := strings.Repeat("x", size)
+		target := rawTarget(t, answers("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-A: "+long+"\r\n\r\nok"))
 		out := newRig(t, nil).fetch(t, request(target.url))
 		if fine {
 			wantSuccess(t, out, "ok")
@@ -352,8 +353,8 @@ func TestSlowTargetsAreCutOff(t *testing.T) {
 			20 * time.Second, record.FailTimeout},
 		{"slow at first only", drip("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n", "x", 6*time.Second, 3),
 			18 * time.Second, ""},
-		{"a little too slow", drip("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", kib[:1000], time.Second, 100),
-			20 * time.Second, record.FailTimeout},
+		{"a little too slow", drip("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", kib[:1000],
+			1001*time.Millisecond, 100), 20 * time.Second, record.FailTimeout},
 		{"just fast enough", drip("HTTP/1.1 200 OK\r\nContent-Length: "+strconv.Itoa(60<<10)+"\r\n\r\n", kib,
 			990*time.Millisecond, 60), 59400 * time.Millisecond, ""},
 	} {

@@ -110,11 +110,11 @@ type rig struct {
 	next     atomic.Int64
 }
 
-// newRig starts a fetcher that may reach 127.0.0.1 unless the guard's options say otherwise.
+// newRig starts a fetcher that may reach 127.0.0.1, and knows no name, unless the guard's options say otherwise.
 func newRig(t testing.TB, g *GuardOptions, change ...func(*Options)) *rig {
 	t.Helper()
 	if g == nil {
-		g = &GuardOptions{AllowTargets: []string{"127.0.0.1/32"}}
+		g = &GuardOptions{AllowTargets: []string{"127.0.0.1/32"}, Resolver: dns()}
 	}
 	guard, err := NewGuard(*g)
 	if err != nil {

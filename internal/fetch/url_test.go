@@ -134,7 +134,9 @@ func TestURLsWithAnOddSpellingAreRefused(t *testing.T) {
 
 // The goal: tricks of Unicode end at the name they really mean, which the guard then judges.
 func TestUnicodeNamesAreMappedBeforeTheyAreJudged(t *testing.T) {
-	for _, raw := range []string{"http://ⓛⓞⓒⓐⓛⓗⓞⓢⓣ/", "http://ⅼocalhost/", "http://local\u00adhost/", "http://ＬＯＣＡＬＨＯＳＴ/"} {
+	for _, raw := range []string{
+		"http://ⓛⓞⓒⓐⓛⓗⓞⓢⓣ/", "http://ⅼocalhost/", "http://local\u00adhost/", "http://ＬＯＣＡＬＨＯＳＴ/",
+	} {
 		u, err := CheckURL(raw)
 		if err != nil || u.Host != "localhost" {
 			t.Errorf("%s: %v %v, want the host localhost", raw, u, err)
