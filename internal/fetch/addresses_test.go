@@ -71,7 +71,8 @@ func TestSpecialAddressesAreRefusedAndTheirNeighboursAreNot(t *testing.T) {
 // The goal: a zone, which makes every Prefix.Contains false, opens nothing; nor does no address at all.
 func TestWhatIsNoPlainAddressIsRefused(t *testing.T) {
 	for _, addr := range []netip.Addr{
-		{}, netip.MustParseAddr("fe80::1%eth0"), netip.MustParseAddr("2606:4700::1111%1"),
+		{},
+		netip.MustParseAddr("fe80::1%eth0"), netip.MustParseAddr("2606:4700::1111%1"),
 		netip.MustParseAddr("::ffff:127.0.0.1%x"), netip.MustParseAddr("::ffff:8.8.8.8%x"),
 	} {
 		if err := checkAddress(addr); err == nil {

@@ -40,7 +40,8 @@ func TestAnExchangeIsSentAndKeptAsGiven(t *testing.T) {
 		t.Errorf("%+v", out.Attempt)
 	}
 	headers := []record.Header{
-		{Name: "Content-Length", Values: []string{"2"}}, {Name: "X-A", Values: []string{"2"}},
+		{Name: "Content-Length", Values: []string{"2"}},
+		{Name: "X-A", Values: []string{"2"}},
 		{Name: "X-B", Values: []string{"1"}},
 	}
 	wantResult := &record.Result{Status: 201, Headers: headers, Body: record.Body{Bytes: 2, Inline: []byte("ok")}}

@@ -116,7 +116,10 @@ func tlsFailure(err error) *failure {
 // of the dialler, and the cause of a context that ended.
 func exchangeFailure(err error) *failure {
 	var own *failure
+	var refusal *Refusal
 	switch {
+	case errors.As(err, &refusal):
+		return failDenied
 	case errors.As(err, &own):
 		return own
 	case isTimeout(err):

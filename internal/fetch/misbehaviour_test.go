@@ -75,8 +75,10 @@ func TestWhatNeverEndsIsCut(t *testing.T) {
 
 // The goal: max_bytes is exact.
 func TestABodyOfExactlyTheBoundPasses(t *testing.T) {
-	for _, framing := range []string{"Content-Length: 10\r\n\r\n0123456789", "\r\n0123456789",
-		"Transfer-Encoding: chunked\r\n\r\n4\r\n0123\r\n6\r\n456789\r\n0\r\n\r\n"} {
+	for _, framing := range []string{
+		"Content-Length: 10\r\n\r\n0123456789", "\r\n0123456789",
+		"Transfer-Encoding: chunked\r\n\r\n4\r\n0123\r\n6\r\n456789\r\n0\r\n\r\n",
+	} {
 		target := rawTarget(t, answers("HTTP/1.1 200 OK\r\n"+framing))
 		wantSuccess(t, newRig(t, nil).fetch(t, request(target.url, bytesMax(10))), "0123456789")
 		out := newRig(t, nil).fetch(t, request(target.url, bytesMax(9)))
@@ -349,10 +351,14 @@ func TestSlowTargetsAreCutOff(t *testing.T) {
 		{"a drip of 103", drip("", "HTTP/1.1 103 E\r\n\r\n", time.Second, long), HeaderTimeMax, record.FailTimeout},
 		{"a silent body", drip("HTTP/1.1 200 OK\r\n\r\n", "", time.Hour, 1), 20 * time.Second, record.FailTimeout},
 		{"a drip of body", drip("HTTP/1.1 200 OK\r\n\r\n", "x", time.Second, long), 20 * time.Second, record.FailTimeout},
-		{"a drip of chunks", drip("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "1\r\nx\r\n", time.Second, long),
-			20 * time.Second, record.FailTimeout},
-		{"slow at first only", drip("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n", "x", 6*time.Second, 3),
-			18 * time.Second, ""},
+		{
+			"a drip of chunks", drip("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "1\r\nx\r\n", time.Second, long),
+			20 * time.Second, record.FailTimeout,
+		},
+		{
+			"slow at first only", drip("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n", "x", 6*time.Second, 3),
+			18 * time.Second, "",
+		},
 		{"a little too slow", drip("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", kib[:1000],
 			1001*time.Millisecond, 100), 20 * time.Second, record.FailTimeout},
 		{"just fast enough", drip("HTTP/1.1 200 OK\r\nContent-Length: "+strconv.Itoa(60<<10)+"\r\n\r\n", kib,

@@ -3,7 +3,9 @@ package fetch
 import (
 	"errors"
 	"io"
+	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 	"testing"
 	"time"
@@ -45,6 +47,7 @@ func TestWhatIsTriedAgain(t *testing.T) {
 		{"999", 999, nil, false, false, false, false},
 		{"0", 0, nil, false, false, false, false},
 		{"egress", 0, failDenied, false, false, false, false},
+		{"egress in an error", 0, &url.Error{Err: &net.OpError{Err: &Refusal{"x"}}}, false, false, false, false},
 		{"aborted", 0, failAborted, false, false, false, false},
 		{"closing", 0, failClosing, true, true, false, true},
 		{"deadline", 0, failDeadline, false, false, false, false},
