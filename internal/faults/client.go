@@ -1,7 +1,6 @@
 package faults
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"syscall"
 )
 
@@ -25,30 +25,38 @@ func newClient(w *world, number int) *client {
 	return &client{w, number, &http.Client{Transport: &http.Transport{}}}
 }
 
+// request is what is sent.
+type request struct {
+	method, path string
+	kind, body   string // media type, empty for none
+	key          string // for Idempotency-Key, empty for none
+}
+
 // answer is what came back.
 type answer struct {
-	status int
-	body   []byte
+	status   int
+	replayed bool // it says that it is that of an earlier call
+	body     []byte
 }
 
 // call makes one request of whatever server is ready, and waits for one first. It is lost when no answer came; then
 // the server that was asked is dead when call returns. It is void when it was certainly never made.
-func (c *client) call(ctx context.Context, method, path, contentType, body string) (a answer, is fate) {
+func (c *client) call(ctx context.Context, q request) (a answer, is fate) {
 	l := c.enter(ctx)
 	if l == nil {
 		return a, void
 	}
-	status, text, err := c.exchange(ctx, l.url, method, path, contentType, body)
+	a, err := c.exchange(ctx, q)
 	switch {
 	case err == nil:
-		return answer{status, text}, answered
+		return a, answered
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return a, void
 	}
 	select {
 	case <-l.ended:
 	case <-ctx.Done():
-		c.accuse("%s %s got no answer though the server lives: %v", method, path, err)
+		c.accuse("%s %s got no answer though the server lives: %v", q.method, q.path, err)
 	}
 	return a, lost
 }
@@ -63,31 +71,45 @@ const (
 )
 
 // exchange is one request and its whole answer.
-func (c *client) exchange(
-	ctx context.Context, server, method, path, contentType, body string,
-) (status int, text []byte, err error) {
-	req, err := http.NewRequestWithContext(ctx, method, server+path, bytes.NewReader([]byte(body)))
+func (c *client) exchange(ctx context.Context, q request) (a answer, err error) {
+	req, err := http.NewRequestWithContext(ctx, q.method, "http://"+c.home.address+q.path, strings.NewReader(q.body))
 	if err != nil {
-		return 0, nil, err
+		return a, err
 	}
 	req.GetBody = nil // net/http shall not send it again by itself
-	if contentType != "" {
-		req.Header.Set("Content-Type", contentType)
+	if q.kind != "" {
+		req.Header.Set("Content-Type", q.kind)
+	}
+	if q.key != "" {
+		req.Header.Set("Idempotency-Key", q.key)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return 0, nil, err
+		return a, err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	text, err = io.ReadAll(resp.Body)
-	return resp.StatusCode, text, err
+	a.status, a.replayed = resp.StatusCode, resp.Header.Get("Idempotent-Replayed") == "true"
+	a.body, err = io.ReadAll(resp.Body)
+	return a, err
+}
+
+// later makes a request and hands over the answer when it comes; status 0 is none.
+func (c *client) later(ctx context.Context, method, path string) <-chan answer {
+	promised := make(chan answer, 1)
+	go func() {
+		ctx, cancel := context.WithTimeout(ctx, patience)
+		defer cancel()
+		a, _ := c.exchange(ctx, request{method: method, path: path})
+		promised <- a
+	}()
+	return promised
 }
 
 // note makes a call and adds it to the history. It returns the answer; ok is whether there is one.
-func (c *client) note(ctx context.Context, o operation, method, path, contentType, body string) (a answer, ok bool) {
+func (c *client) note(ctx context.Context, o operation, q request) (a answer, ok bool) {
 	before := c.stories.newest(o.key)
 	o.client, o.called = c.number, c.history.now()
-	a, is := c.call(ctx, method, path, contentType, body)
+	a, is := c.call(ctx, q)
 	o.returned = c.history.now()
 	if is == void || refusal(a.status) {
 		return a, false
@@ -215,26 +237,26 @@ const jsonType = "application/json"
 
 func (c *client) create(ctx context.Context, id string) {
 	c.note(ctx, operation{thing: promise, key: id, verb: "create"},
-		"POST", "/futures", jsonType, fmt.Sprintf(`{"kind":"promise","id":%q}`, id))
+		request{"POST", "/futures", jsonType, fmt.Sprintf(`{"kind":"promise","id":%q}`, id), ""})
 }
 
 func (c *client) resolve(ctx context.Context, id, value string) {
 	c.note(ctx, operation{thing: promise, key: id, verb: "resolve", value: resolvedWith(value)},
-		"POST", "/futures/"+id+"/resolve", jsonType, fmt.Sprintf(`{"value":%q}`, value))
+		request{"POST", "/futures/" + id + "/resolve", jsonType, fmt.Sprintf(`{"value":%q}`, value), ""})
 }
 
 func (c *client) reject(ctx context.Context, id, message string) {
 	c.note(ctx, operation{thing: promise, key: id, verb: "reject", value: failedWith("rejected", message)},
-		"POST", "/futures/"+id+"/reject", jsonType, fmt.Sprintf(`{"message":%q}`, message))
+		request{"POST", "/futures/" + id + "/reject", jsonType, fmt.Sprintf(`{"message":%q}`, message), ""})
 }
 
 func (c *client) cancel(ctx context.Context, t thing, id string) {
 	c.note(ctx, operation{thing: t, key: id, verb: "cancel", value: "cancelled"},
-		"POST", "/futures/"+id+"/cancel", "", "")
+		request{method: "POST", path: "/futures/" + id + "/cancel"})
 }
 
 func (c *client) forget(ctx context.Context, t thing, id string) {
-	c.note(ctx, operation{thing: t, key: id, verb: "delete"}, "DELETE", "/futures/"+id, "", "")
+	c.note(ctx, operation{thing: t, key: id, verb: "delete"}, request{method: "DELETE", path: "/futures/" + id})
 }
 
 // read holds for as long as hold says; "" is not at all. ok is whether an answer came.
@@ -243,7 +265,7 @@ func (c *client) read(ctx context.Context, t thing, id, hold string) (f *shownFu
 	if hold != "" {
 		path += "?wait=" + hold
 	}
-	a, ok := c.note(ctx, operation{thing: t, key: id, verb: "read"}, "GET", path, "", "")
+	a, ok := c.note(ctx, operation{thing: t, key: id, verb: "read"}, request{method: "GET", path: path})
 	if !ok || a.status >= 400 {
 		return nil, ok
 	}
@@ -256,26 +278,26 @@ func (c *client) read(ctx context.Context, t thing, id, hold string) (f *shownFu
 
 // raise sets, pulses or clears.
 func (c *client) raise(ctx context.Context, verb, name, payload string) {
-	contentType := "text/plain"
-	if payload == "" {
-		contentType = ""
+	q := request{method: "POST", path: "/events/" + name + "/" + verb}
+	if payload != "" {
+		q.kind, q.body = "text/plain", payload
 	}
-	c.note(ctx, operation{thing: event, key: name, verb: verb, value: payload},
-		"POST", "/events/"+url.PathEscape(name)+"/"+verb, contentType, payload)
+	c.note(ctx, operation{thing: event, key: name, verb: verb, value: payload}, q)
 }
 
 func (c *client) forgetEvent(ctx context.Context, name string) {
-	c.note(ctx, operation{thing: event, key: name, verb: "delete"}, "DELETE", "/events/"+url.PathEscape(name), "", "")
+	c.note(ctx, operation{thing: event, key: name, verb: "delete"}, request{method: "DELETE", path: "/events/" + name})
 }
 
 func (c *client) look(ctx context.Context, name string) (standing, bool) {
-	return c.seen(c.note(ctx, operation{thing: event, key: name, verb: "read"}, "GET", "/events/"+name, "", ""))
+	return c.seen(c.note(ctx, operation{thing: event, key: name, verb: "read"},
+		request{method: "GET", path: "/events/" + name}))
 }
 
 // await holds until the event has passed the generation.
 func (c *client) await(ctx context.Context, name string, after uint64, hold string) (standing, bool) {
 	return c.seen(c.note(ctx, operation{thing: event, key: name, verb: "wait", after: after},
-		"GET", fmt.Sprintf("/events/%s?after=%d&wait=%s", name, after, hold), "", ""))
+		request{method: "GET", path: fmt.Sprintf("/events/%s?after=%d&wait=%s", name, after, hold)}))
 }
 
 func (c *client) seen(a answer, ok bool) (standing, bool) {
@@ -291,7 +313,7 @@ func (c *client) seen(a answer, ok bool) (standing, bool) {
 func (c *client) list(ctx context.Context) iter.Seq[*shownFuture] {
 	return func(yield func(*shownFuture) bool) {
 		for cursor := ""; ; {
-			a, is := c.call(ctx, "GET", "/futures?limit=200&cursor="+url.QueryEscape(cursor), "", "")
+			a, is := c.call(ctx, request{method: "GET", path: "/futures?limit=200&cursor=" + url.QueryEscape(cursor)})
 			var page struct {
 				Futures []*shownFuture
 				Next    string `json:"next_cursor"`

@@ -1,7 +1,7 @@
 package faults
 
 import (
-	"math"
+	"slices"
 	"sync"
 	"time"
 )
@@ -37,9 +37,6 @@ type reply struct {
 	says string // status, and the code of a problem: "200", "409 already-settled"
 	saw  any    // a future as its ending (string), an event as standing; nil when it is not shown
 }
-
-// never is the return of a call that may still be under way.
-const never = time.Duration(math.MaxInt64)
 
 // history is everything that the clients of one world did. Any goroutine.
 type history struct {
@@ -121,4 +118,16 @@ func (h *history) length() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return len(h.operations)
+}
+
+// between is the operations of these verbs that were called after one time and answered before another.
+func (h *history) between(from, to time.Duration, verbs ...string) (found []operation) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, o := range h.operations {
+		if o.called > from && o.returned < to && !o.lost && o.reply.says < "300" && slices.Contains(verbs, o.verb) {
+			found = append(found, o)
+		}
+	}
+	return found
 }

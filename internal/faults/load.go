@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"strings"
 	"sync"
 )
@@ -89,30 +90,40 @@ func (c *client) event(ctx context.Context, r *rand.Rand, name, payload string) 
 // ordering submits fetches and timers, and does something with those there are.
 func (c *client) ordering(ctx context.Context, r *rand.Rand, name string) {
 	choice := r.IntN(12)
-	if o, ok := c.recent(r.IntN); ok {
+	if s, o, ok := c.recent(r.IntN); ok {
 		switch choice {
-		case 0, 1:
+		case 0:
 			c.read(ctx, fetch, o.id, "")
 			return
-		case 2:
+		case 1:
 			c.read(ctx, fetch, o.id, "20ms")
 			return
-		case 3:
+		case 2:
 			c.cancel(ctx, fetch, o.id)
 			return
-		case 4:
+		case 3:
 			c.forget(ctx, fetch, o.id)
+			return
+		case 4:
+			c.repeat(ctx, s, r.IntN(4) == 0)
 			return
 		}
 	}
+	s := &submission{life: c.age(), called: c.history.now()}
+	if r.IntN(2) == 0 {
+		s.key = "key " + name
+	}
 	switch {
 	case choice < 9:
-		c.submit(ctx, c.fetches(r, name, 1), "")
+		s.fetch(c.target.URL, c.fetches(r, name, 1))
 	case choice < 10:
-		c.timer(ctx)
+		s.orders, s.path, s.body = []*order{{}}, "/futures", `{"kind":"timer","after":"20ms"}`
 	default:
-		c.submit(ctx, c.fetches(r, name, 2+r.IntN(8)), name)
+		s.batch = name
+		s.fetch(c.target.URL, c.fetches(r, name, 2+r.IntN(8)))
 	}
+	c.place(s) // before the call: it may be done though no answer comes
+	c.submit(ctx, s)
 }
 
 // fetches thinks of n fetches.
@@ -120,7 +131,7 @@ func (c *client) fetches(r *rand.Rand, name string, n int) []*order {
 	orders := make([]*order, n)
 	for i := range orders {
 		mood := [...]string{quick, quick, slow, slow, slow, flaky, cut, large}[r.IntN(8)]
-		o := &order{path: fmt.Sprintf("/%s/%s.%d", mood, name, i), method: "GET", repeats: true, life: c.age()}
+		o := &order{path: fmt.Sprintf("/%s/%s.%d", mood, name, i), method: "GET", repeats: true}
 		if r.IntN(2) == 0 {
 			o.method, o.repeats = "POST", r.IntN(3) == 0
 		}
@@ -129,59 +140,75 @@ func (c *client) fetches(r *rand.Rand, name string, n int) []*order {
 	return orders
 }
 
-// submit orders fetches: one alone, or several at once under the label of the batch.
-func (c *client) submit(ctx context.Context, orders []*order, batch string) {
+// fetch makes it a submission of fetches, of several only if it is a batch.
+func (s *submission) fetch(target string, orders []*order) {
 	items := make([]string, len(orders))
 	for i, o := range orders {
-		o.batch = batch
-		items[i] = fmt.Sprintf(`{"url":%q,"method":%q,"sets":%q,"labels":{"batch":%q},`+
+		items[i] = fmt.Sprintf(`{"url":%q,"method":%q,"sets":%q,`+
 			`"retry":{"min_backoff":"5ms","max_backoff":"20ms","non_idempotent":%v}}`,
-			c.target.URL+o.path, o.method, doneEvent(o.path), batch, o.method == "POST" && o.repeats)
+			target+o.path, o.method, doneEvent(o.path), o.method == "POST" && o.repeats)
 	}
-	path, body := "/fetch", items[0]
-	if batch != "" {
-		path, body = "/fetch/batch", `{"fetches":[`+strings.Join(items, ",")+`]}`
+	s.orders, s.path, s.body = orders, "/fetch", items[0]
+	if s.batch != "" {
+		s.path, s.body = "/fetch/batch", `{"fetches":[`+strings.Join(items, ",")+`]}`
 	}
-	c.order(ctx, orders, path, body)
 }
 
 // doneEvent is the event that is set when the fetch of the path has succeeded.
 func doneEvent(path string) string { return "done" + strings.ReplaceAll(path, "/", ":") }
 
-func (c *client) timer(ctx context.Context) {
-	c.order(ctx, []*order{{life: c.age()}}, "/futures", `{"kind":"timer","after":"20ms"}`)
+// submit submits, and notes what was acknowledged. With a key it tries again when no answer came, as users do.
+func (c *client) submit(ctx context.Context, s *submission) {
+	q := request{"POST", s.path, jsonType, s.body, s.key}
+	a, is := c.call(ctx, q)
+	for s.key != "" && is != answered && ctx.Err() == nil {
+		a, is = c.call(ctx, q)
+	}
+	switch {
+	case is != answered || refusal(a.status):
+	case a.status == http.StatusNotFound && c.acknowledged(s): // repeated when one of them had been deleted
+	case a.status < 300:
+		c.acknowledge(s, a)
+	default:
+		c.accuse("POST %s was answered %d %.300s", s.path, a.status, a.body)
+	}
 }
 
-// order submits, and notes what was acknowledged.
-func (c *client) order(ctx context.Context, orders []*order, path, body string) {
-	c.place(orders...) // before the call: it may be done though no answer comes
-	called := c.history.now()
-	a, is := c.call(ctx, "POST", path, jsonType, body)
-	if is != answered {
-		return
+// repeat submits again what was acknowledged under a key: nothing new comes of it, and of something else nothing at all.
+func (c *client) repeat(ctx context.Context, s *submission, other bool) {
+	switch {
+	case s.key == "":
+	case !other:
+		c.submit(ctx, s)
+	default:
+		a, is := c.call(ctx, request{"POST", s.path, jsonType, s.body + " ", s.key})
+		if is == answered && !refusal(a.status) && a.status != http.StatusUnprocessableEntity {
+			c.accuse("another body under the key of %s was answered %d %.300s", s.path, a.status, a.body)
+		}
 	}
-	if refusal(a.status) {
-		return
-	}
-	if a.status != 202 && a.status != 201 {
-		c.accuse("POST %s was answered %d %.300s", path, a.status, a.body)
-		return
-	}
+}
+
+// acknowledge notes which futures a submission has made. Whoever repeats it hears of the same.
+func (c *client) acknowledge(s *submission, a answer) {
 	made := struct{ Futures []json.RawMessage }{[]json.RawMessage{a.body}}
-	if strings.HasSuffix(path, "/batch") {
+	if s.batch != "" {
 		made.Futures = nil
 		c.decode(a, &made)
 	}
-	if len(made.Futures) != len(orders) {
-		c.accuse("%d fetches were submitted, the answer has %d: %.300s", len(orders), len(made.Futures), a.body)
+	if len(made.Futures) != len(s.orders) {
+		c.accuse("%d were submitted, the answer has %d: %.300s", len(s.orders), len(made.Futures), a.body)
 		return
 	}
 	for i, text := range made.Futures {
 		f := c.future(text, chapter{})
-		c.acknowledge(orders[i], f.ID)
-		c.history.add(operation{
-			client: c.number, thing: fetch, key: f.ID, verb: "create", called: called, returned: c.history.now(),
-			reply: reply{"201", f.ending()},
-		})
+		switch known := c.named(s.orders[i], f.ID); {
+		case known == "":
+			c.history.add(operation{
+				client: c.number, thing: fetch, key: f.ID, verb: "create", called: s.called, returned: c.history.now(),
+				reply: reply{"201", pending},
+			})
+		case known != f.ID || !a.replayed:
+			c.accuse("POST %s with key %q made %s, and repeated (%v) it made %s", s.path, s.key, known, a.replayed, f.ID)
+		}
 	}
 }

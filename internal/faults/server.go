@@ -110,12 +110,15 @@ func (l *life) exit(t testing.TB) int {
 }
 
 // alive reports whether the process has not ended.
-func (l *life) alive() bool {
+func (l *life) alive() bool { return !over(l.ended) }
+
+// over reports whether c is closed.
+func over(c <-chan struct{}) bool {
 	select {
-	case <-l.ended:
-		return false
-	default:
+	case <-c:
 		return true
+	default:
+		return false
 	}
 }
 
@@ -143,6 +146,20 @@ func (l *life) ready(ctx context.Context) error {
 			return fmt.Errorf("the server ended (%s) before it was ready; it said:\n%s", l.cmd.ProcessState, l.said)
 		case <-ctx.Done():
 			return fmt.Errorf("the server is not ready: %w; it said:\n%s", ctx.Err(), l.said)
+		}
+	}
+}
+
+// eventually looks again until it is so, and fails the test when that never happens.
+func eventually(t testing.TB, so func() bool, otherwise string) {
+	t.Helper()
+	again := time.NewTicker(time.Millisecond)
+	defer again.Stop()
+	for deadline := time.After(patience); !so(); {
+		select {
+		case <-again.C:
+		case <-deadline:
+			t.Fatal(otherwise)
 		}
 	}
 }

@@ -16,8 +16,10 @@ func (w *world) verdict(ctx context.Context) (faults []string) {
 	faults = append(faults, w.accused()...)
 	faults = append(faults, linearizable(w.history)...)
 	faults = append(faults, w.stories.faults...)
-	for _, o := range w.placed() {
-		faults = append(faults, w.judge(o, ends[o.id])...)
+	for _, s := range w.submissions {
+		for _, o := range s.orders {
+			faults = append(faults, w.judge(o, ends[o.id], w.lives-s.life)...)
+		}
 	}
 	c := newClient(w, 0)
 	defer c.http.CloseIdleConnections()
@@ -70,8 +72,9 @@ func (c *client) readAgain(ctx context.Context, o operation, toTheEnd bool) *sho
 	return f
 }
 
-// judge holds an order against its end: nil when it was deleted, which is for the history to judge.
-func (w *world) judge(o order, end *shownFuture) (faults []string) {
+// judge holds an order against its end, after that many deaths of the server since its submit. The end is nil when it
+// was deleted, which is for the history to judge.
+func (w *world) judge(o *order, end *shownFuture, deaths int) (faults []string) {
 	asked := w.target.count(o.path)
 	if o.method == http.MethodPost && !o.repeats && asked > 1 {
 		faults = append(faults, fmt.Sprintf("POST %s was made %d times", o.path, asked))
@@ -92,14 +95,18 @@ func (w *world) judge(o order, end *shownFuture) (faults []string) {
 		if got := end.brought(); got != string(body) {
 			faults = append(faults, fmt.Sprintf("%s brought %d bytes: %.100q", name, len(got), got))
 		}
-	case end.State == "failed" && !o.mayFail(end.Error.Type, w.age()-o.life):
+	case end.State == "failed" && end.Error.Message == notStored && w.diskFails:
+	case end.State == "failed" && !o.mayFail(end.Error.Type, deaths):
 		return append(faults, fmt.Sprintf("%s failed: %s %s", name, end.Error.Type, end.Error.Message))
 	}
 	return faults
 }
 
+// notStored is why a fetch fails whose answer came when the disk took nothing, and that must not be made again.
+const notStored = "The answer could not be stored."
+
 // mayFail reports whether an order may have failed so, with that many deaths of the server after its submit.
-func (o order) mayFail(kind string, deaths int) bool {
+func (o *order) mayFail(kind string, deaths int) bool {
 	once := o.method == http.MethodPost && !o.repeats
 	switch kind {
 	case "outcome_unknown":
@@ -124,32 +131,32 @@ func (c *client) census(ctx context.Context, ends map[string]*shownFuture) (faul
 			urls[strings.TrimPrefix(f.Request.URL, c.target.URL)]++
 		}
 	}
-	batches := map[string][]bool{}
-	for _, o := range c.placed() {
-		deleted := o.id != "" && ends[o.id] == nil
-		switch {
-		case urls[o.path] > 1:
-			faults = append(faults, fmt.Sprintf("%s was submitted once and is there %d times", o.path, urls[o.path]))
-		case o.id != "" && there[o.id] == deleted:
-			faults = append(faults, fmt.Sprintf("%s: listed %v, deleted %v", o.id, there[o.id], deleted))
+	for _, s := range c.submissions {
+		var made []bool
+		for _, o := range s.orders {
+			deleted := o.id != "" && ends[o.id] == nil
+			switch {
+			case urls[o.path] > 1 && o.path != "":
+				faults = append(faults, fmt.Sprintf("%s was submitted once and is there %d times", o.path, urls[o.path]))
+			case o.id != "" && there[o.id] == deleted:
+				faults = append(faults, fmt.Sprintf("%s: listed %v, deleted %v", o.id, there[o.id], deleted))
+			}
+			if !deleted {
+				made = append(made, urls[o.path] > 0)
+			}
+			if o.path != "" && o.id != "" && !deleted {
+				faults = append(faults, c.doneRight(ctx, o, ends[o.id].State)...)
+			}
 		}
-		if o.batch != "" && !deleted {
-			batches[o.batch] = append(batches[o.batch], urls[o.path] > 0)
-		}
-		if o.path != "" && o.id != "" && !deleted {
-			faults = append(faults, c.doneRight(ctx, o, ends[o.id].State)...)
-		}
-	}
-	for batch, made := range batches {
 		if slices.Contains(made, true) && slices.Contains(made, false) {
-			faults = append(faults, fmt.Sprintf("batch %s was made in part: %v", batch, made))
+			faults = append(faults, fmt.Sprintf("batch %s was made in part: %v", s.batch, made))
 		}
 	}
 	return faults
 }
 
 // doneRight holds the event that a fetch sets against how the fetch ended.
-func (c *client) doneRight(ctx context.Context, o order, state string) []string {
+func (c *client) doneRight(ctx context.Context, o *order, state string) []string {
 	want := standing{}
 	if state == "succeeded" {
 		want = standing{true, 1, o.id}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 )
 
 // world is a server with its target and its clients, from the first life to the last.
@@ -16,12 +17,14 @@ type world struct {
 	history *history
 	stories *stories
 
-	mu      sync.Mutex
-	life    *life         // the one that is ready; nil while there is none
-	changed chan struct{} // closed when life has changed
-	lives   int
-	orders  []*order
-	charges []string
+	diskFails bool // the test makes it: a fetch may fail because its answer cannot be stored
+
+	mu          sync.Mutex
+	life        *life         // the one that is ready; nil while there is none
+	changed     chan struct{} // closed when life has changed
+	lives       int
+	submissions []*submission
+	charges     []string
 }
 
 // newWorld has no life yet. It ends with the test.
@@ -38,19 +41,29 @@ func newWorld(t testing.TB, binary string, flags ...string) *world {
 // live begins the next life and returns when it is ready. The one before must be over.
 func (w *world) live(ctx context.Context, prefix ...string) *life {
 	w.t.Helper()
+	l, err := w.tryToLive(ctx, prefix...)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return l
+}
+
+// tryToLive is live where the server may end before it is ready, which is an error.
+func (w *world) tryToLive(ctx context.Context, prefix ...string) (*life, error) {
+	w.t.Helper()
 	l := w.home.start(w.t, prefix...)
 	w.mu.Lock()
 	w.lives++
 	w.mu.Unlock()
 	if err := l.ready(ctx); err != nil {
-		w.t.Fatal(err)
+		return l, err
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.life = l
 	close(w.changed)
 	w.changed = make(chan struct{})
-	return l
+	return l, nil
 }
 
 // enter returns the life that is ready, waiting for one if need be; nil when ctx ends before.
@@ -91,52 +104,60 @@ func (w *world) accused() []string {
 	return slices.Clone(w.charges)
 }
 
-// order is something that was asked of the server, and must be done once it was acknowledged.
+// submission is a request for work, of one order or a batch.
+type submission struct {
+	path, body string
+	key        string        // empty: it cannot be repeated
+	batch      string        // empty: it is none
+	life       int           // in which it was first made
+	called     time.Duration // when it was first made
+	orders     []*order
+}
+
+// order is something that must be done once it was acknowledged.
 type order struct {
 	path, method string // of a fetch; a timer has neither
 	repeats      bool   // the target may be asked more than once
-	batch        string // the label that it shares with the others of its submit; "" when it was submitted alone
-	life         int    // in which it was submitted
-
-	id string // as acknowledged; "" when no answer came
+	id           string // as acknowledged; empty when no answer came
 }
 
-// place adds what was asked for. The ids are filled in when they are known.
-func (w *world) place(orders ...*order) {
+// place adds a submission. The ids of its orders are filled in when they are known.
+func (w *world) place(s *submission) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.orders = append(w.orders, orders...)
+	w.submissions = append(w.submissions, s)
 }
 
-// acknowledge fills in an id.
-func (w *world) acknowledge(o *order, id string) {
+// named fills in the id of an order and returns the one it had.
+func (w *world) named(o *order, id string) (known string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	known = o.id
 	o.id = id
+	return known
 }
 
-// placed is a copy of the orders so far.
-func (w *world) placed() []order {
+// acknowledged reports whether the ids of a submission are known.
+func (w *world) acknowledged(s *submission) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	copies := make([]order, len(w.orders))
-	for i, o := range w.orders {
-		copies[i] = *o
-	}
-	return copies
+	return s.orders[0].id != ""
 }
 
 // recent is a random one of the last orders that were acknowledged; false when there is none.
-func (w *world) recent(chance func(int) int) (order, bool) {
-	const last = 100
+func (w *world) recent(chance func(int) int) (*submission, order, bool) {
+	const last = 50
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for range 10 {
-		if n := len(w.orders); n > 0 {
-			if o := w.orders[n-1-chance(min(n, last))]; o.id != "" {
-				return *o, true
-			}
+		n := len(w.submissions)
+		if n == 0 {
+			break
+		}
+		s := w.submissions[n-1-chance(min(n, last))]
+		if o := s.orders[chance(len(s.orders))]; o.id != "" {
+			return s, *o, true
 		}
 	}
-	return order{}, false
+	return nil, order{}, false
 }
