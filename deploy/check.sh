@@ -69,14 +69,19 @@ build() {
 assemble() {
 	local -a words
 	while read -ra words; do
-		local from=$context to=${words[-1]}
-		if [[ ${words[0]} == --from=build ]]; then
+		local from=$context to=${words[-1]} owner=""
+		while [[ ${words[0]} == --* ]]; do
+			case ${words[0]} in
+			--from=build) from=$stage ;;
+			--chown=*) owner=${words[0]#--chown=} ;;
+			*) fail "COPY ${words[0]} is not known here" ;;
+			esac
 			words=("${words[@]:1}")
-			from=$stage
-			[[ ${words[0]} == /etc/* ]] && from=""
-		fi
+		done
+		[[ $from == "$stage" && ${words[0]} == /etc/* ]] && from=""
 		if [[ $to == */ ]]; then mkdir -p "$root$to"; else mkdir -p "$root$(dirname "$to")"; fi
 		for file in "${words[@]:0:${#words[@]}-1}"; do cp -r "$from/${file#/}" "$root$to"; done
+		if [[ -n $owner && $EUID -eq 0 ]]; then chown -R "$owner" "$root$to"; fi
 	done < <(instructions 2 COPY)
 	find "$root" -type f -printf '%P %s\n'
 }

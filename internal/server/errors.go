@@ -22,6 +22,7 @@ var mistakes = []struct {
 	{await.ErrTooManyFutures, api.CodeTooManyFutures, "As many futures are pending as this server takes."},
 	{await.ErrTooManyEvents, api.CodeTooManyEvents, "As many events are remembered as this server takes."},
 	{await.ErrTooManyWaiters, api.CodeTooManyWaiters, "As many requests are held as this server takes."},
+	{store.ErrFull, api.CodeStorageFull, "The disk is nearly full. What is under way goes on; nothing new is taken."},
 	{await.ErrKeyReused, api.CodeIdempotencyMismatch, "This Idempotency-Key was used for another request."},
 	{await.ErrNotSettleable, api.CodeNotSettleable, "Only a promise can be resolved or rejected; this is none."},
 	{await.ErrNotSettled, api.CodeNotSettled, "The future is not settled yet; wait for it, or cancel it first."},

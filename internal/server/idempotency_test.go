@@ -3,7 +3,10 @@ package server
 import (
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+
+	"github.com/awaitd/awaitd/internal/store"
 )
 
 // A call that creates may be repeated: with the same key and request it creates once, and every repetition gets the
@@ -107,4 +110,28 @@ func TestABadKeyIsRefused(t *testing.T) {
 	if page := h.want(200, h.get("/futures")); page.count("futures") != 1 {
 		t.Errorf("created: %s", page.body)
 	}
+}
+
+// When the disk is nearly full nothing new is taken, and everything else goes on.
+func TestAFullDiskTakesNothingNew(t *testing.T) {
+	var full atomic.Bool
+	h := newHouse(t, plans{options: func(o *Options) {
+		o.Room = func() error {
+			if full.Load() {
+				return store.ErrFull
+			}
+			return nil
+		}
+	}})
+	id := h.submit("/hang")
+	h.started(1)
+	full.Store(true)
+	for path, good := range creators {
+		if path == "/fetch" || path == "/fetch/batch" || path == "/futures" {
+			h.wantProblem(507, "storage-full", h.post(path, good))
+		}
+	}
+	h.want(200, h.post("/events/a/set", ""))
+	h.targets.release(id)
+	h.want(200, h.get("/futures/"+id+"?wait=20s"))
 }

@@ -40,6 +40,8 @@ type Options struct {
 	// Admit says at submit whether a target may ever be reached, without any look-up; nil: that is left to the
 	// attempt. An error of it is not shown to the caller.
 	Admit func(*url.URL) error
+	// Room is nil, or says that the store has no room for what a call would create (store.ErrFull).
+	Room func() error
 	// Ready is nil, or says why the server cannot take work although its loop turns.
 	Ready func() error
 
@@ -78,6 +80,9 @@ func (o *Options) fillIn() {
 	}
 	if o.KeyTTL == 0 {
 		o.KeyTTL = KeyTTLDefault
+	}
+	if o.Room == nil {
+		o.Room = func() error { return nil }
 	}
 	if o.Ready == nil {
 		o.Ready = func() error { return nil }

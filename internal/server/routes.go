@@ -136,6 +136,9 @@ func (s *Server) serve(e endpoint, w http.ResponseWriter, r *http.Request) (err 
 		}
 	}
 	if e.is&creates != 0 {
+		if err := s.Room(); err != nil {
+			return err
+		}
 		key, err := keyOf(r)
 		if err != nil {
 			return err
