@@ -31,11 +31,13 @@ func (r *report) printTimes(judge func(bool) string) {
 		if row.free {
 			free += " " + judge(median(t.allocs) == 0)
 		}
-		asyncio, uvloop := ratio(t.asyncio, t.goes), ratio(t.uvloop, t.goes)
+		asyncio, uvloop := "–", "–"
 		if row.peer != "" {
-			verdict = judge(asyncio >= timesPeers && uvloop >= timesPeers)
+			a, u := ratio(t.asyncio, t.goes), ratio(t.uvloop, t.goes)
+			asyncio, uvloop = fmt.Sprintf("%.1f", a), fmt.Sprintf("%.1f", u)
+			verdict = judge(a >= timesPeers && u >= timesPeers)
 		}
-		fmt.Printf("| %s | %s | %s | %s | %.1f | %.1f | %s | %s |\n", row.name,
+		fmt.Printf("| %s | %s | %s | %s | %s | %s | %s | %s |\n", row.name,
 			figure(t.goes), figure(t.asyncio), figure(t.uvloop), asyncio, uvloop, verdict, free)
 	}
 	fmt.Println()
