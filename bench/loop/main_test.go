@@ -8,7 +8,7 @@ import (
 
 // Goal: what go test prints is read in full, and nothing else is taken for a figure.
 func TestBenchmarkLinesAreRead(t *testing.T) {
-	name, got := parse("BenchmarkTaskSwitch-2   \t 3334135\t       168.9 ns/op\t       111.2 cpu-ns/op\t       0 allocs/op\n")
+	name, got := parse("BenchmarkTaskSwitch-2  \t 3334135\t   168.9 ns/op\t   111.2 cpu-ns/op\t   0 allocs/op\n")
 	want := figures{"ns/op": 168.9, "cpu-ns/op": 111.2, "allocs/op": 0}
 	if diff := cmp.Diff(want, got); diff != "" || name != "TaskSwitch" {
 		t.Errorf("%s (-want +got):\n%s", name, diff)

@@ -23,8 +23,8 @@ type Options struct {
 	// Clock is the loop's time; nil means NewClock(), the machine's.
 	Clock Clock
 
-	// Debug checks that loop-only methods are called on the loop, times every callback exactly, and remembers where
-	// tasks were created. It costs about a microsecond a call.
+	// Debug checks that loop-only methods are called on the loop, and times every callback by the loop's clock. It
+	// costs about a microsecond a call.
 	Debug bool
 
 	// SlowCallback is how long a callback may take before it is counted and reported as slow. 0 means 100 ms, and 50 ms
