@@ -28,6 +28,8 @@ type attempt struct {
 	sent    atomic.Bool // the headers of a request may have left
 	verdict verdict
 	status  int // of the last answer
+
+	speaking atomic.Pointer[time.Timer] // runs while the headers of an answer arrive
 }
 
 // ending is how an attempt went.
@@ -41,10 +43,11 @@ type ending struct {
 func newAttempt(f *Fetcher, fl *flight) *attempt {
 	a := &attempt{f: f, job: fl.job, cancel: fl.cancel}
 	a.ctx = context.WithValue(fl.ctx, verdictKey{}, &a.verdict)
-	if isNonIdempotent(a.job.Request.Method) {
+	a.ctx = httptrace.WithClientTrace(a.ctx, &httptrace.ClientTrace{
 		// Complete headers leave only after this hook: before it, no target can have acted.
-		a.ctx = httptrace.WithClientTrace(a.ctx, &httptrace.ClientTrace{WroteHeaders: func() { a.sent.Store(true) }})
-	}
+		WroteHeaders:         func() { a.sent.Store(true) },
+		GotFirstResponseByte: a.answering,
+	})
 	a.client.HTTPClient = f.exit.client
 	a.client.RetryMax = 0 // one attempt per call: the loop holds the wait
 	a.client.RetryWaitMin = a.job.Request.Retry.BackoffMin
@@ -54,6 +57,19 @@ func newAttempt(f *Fetcher, fl *flight) *attempt {
 	a.client.ErrorHandler = retryablehttp.PassthroughErrorHandler // the default one eats the last answer
 	a.client.Logger = nil                                         // it would log queries
 	return a
+}
+
+// answering begins the time that the headers of an answer may take. A target may think for as long as the attempt
+// lasts; once it speaks, dripping headers would hold the worker.
+func (a *attempt) answering() {
+	a.speaking.Store(time.AfterFunc(HeaderTimeMax, func() { a.cancel(failHeader) }))
+}
+
+// answeredHeaders ends that time.
+func (a *attempt) answeredHeaders() {
+	if timer := a.speaking.Swap(nil); timer != nil {
+		timer.Stop()
+	}
 }
 
 // run carries the attempt out within the request's timeout and the job's deadline.
@@ -120,6 +136,7 @@ func (a *attempt) exchange(h *hop) (*http.Response, error) {
 		}
 	}
 	resp, err := a.client.Do(req)
+	a.answeredHeaders()
 	if err != nil {
 		return nil, err
 	}

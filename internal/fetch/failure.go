@@ -35,7 +35,7 @@ var (
 	failDeadline = &failure{record.FailDeadline, "The deadline passed during the attempt.", true}
 	failTime     = &failure{record.FailTimeout, "The attempt did not end within its time.", false} // see spelled
 	failSlow     = &failure{record.FailTimeout, "The body came slower than 1 KiB/s.", false}
-	failHeader   = &failure{record.FailTimeout, "No answer came within " + HeaderTimeMax.String() + ".", false}
+	failHeader   = &failure{record.FailTimeout, "The answer's headers took over " + HeaderTimeMax.String() + ".", false}
 	failSwitch   = &failure{record.FailProtocol, "The target switched protocols.", true}
 	failClosed   = &failure{record.FailProtocol, "The target broke off before its answer was complete.", false}
 	failInvalid  = &failure{record.FailProtocol, "The answer is not valid HTTP or its headers exceed 64 KiB.", false}

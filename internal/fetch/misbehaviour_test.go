@@ -345,10 +345,17 @@ func TestSlowTargetsAreCutOff(t *testing.T) {
 		after time.Duration
 		want  record.FailureType // empty for success
 	}{
-		{"silence", drip("", "", time.Hour, 1), HeaderTimeMax, record.FailTimeout},
-		{"a drip of status", drip("", "H", time.Second, long), HeaderTimeMax, record.FailTimeout},
+		{"silence", drip("", "", time.Hour, 1), TimeoutMax, record.FailTimeout},
+		{
+			"a long thought", drip("", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 5*time.Minute, 1),
+			5 * time.Minute, "",
+		},
+		{"a drip of status", drip("H", "H", time.Second, long), HeaderTimeMax, record.FailTimeout},
 		{"a drip of headers", drip("HTTP/1.1 200 OK\r\nX: ", "x", time.Second, long), HeaderTimeMax, record.FailTimeout},
-		{"a drip of 103", drip("", "HTTP/1.1 103 E\r\n\r\n", time.Second, long), HeaderTimeMax, record.FailTimeout},
+		{
+			"a drip of 103", drip("", "HTTP/1.1 103 E\r\n\r\n", time.Second, long),
+			time.Second + HeaderTimeMax, record.FailTimeout,
+		},
 		{"a silent body", drip("HTTP/1.1 200 OK\r\n\r\n", "", time.Hour, 1), 20 * time.Second, record.FailTimeout},
 		{"a drip of body", drip("HTTP/1.1 200 OK\r\n\r\n", "x", time.Second, long), 20 * time.Second, record.FailTimeout},
 		{

@@ -9,7 +9,7 @@ import (
 
 // Bounds of an exchange on a connection.
 const (
-	HeaderTimeMax        = 20 * time.Second // from the request sent to the last header of the answer
+	HeaderTimeMax        = 20 * time.Second // from the first byte of the answer to its last header
 	AnswerHeaderBytesMax = 64 << 10         // 700 000 tiny headers under the library's 10 MiB took 63 MiB of heap
 	idleTimeMax          = 60 * time.Second
 	idleConnsLeast       = 256 // kept open over all targets, however few workers
@@ -36,7 +36,6 @@ func newExit(g *Guard, workersMax int) *exit {
 		MaxIdleConnsPerHost:    workersMax,
 		MaxIdleConns:           max(idleConnsLeast, 2*workersMax),
 		IdleConnTimeout:        idleTimeMax,
-		ResponseHeaderTimeout:  HeaderTimeMax,
 		MaxResponseHeaderBytes: AnswerHeaderBytesMax,
 	}
 	e.client = &http.Client{
