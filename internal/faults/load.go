@@ -174,7 +174,7 @@ func (c *client) submit(ctx context.Context, s *submission) {
 	}
 }
 
-// repeat submits again what was acknowledged under a key: nothing new comes of it, and of something else nothing at all.
+// repeat submits again what was acknowledged under a key: nothing new comes of it, and nothing at all of another body.
 func (c *client) repeat(ctx context.Context, s *submission, other bool) {
 	switch {
 	case s.key == "":

@@ -159,7 +159,8 @@ func TestOneVersionHasOneStory(t *testing.T) {
 	}
 	s.add(second, []byte(`{"a":3}`), chapter{})
 	s.add(first, []byte(`{"a":1}`), old)
-	if len(s.faults) != 2 || !strings.Contains(s.faults[0], "two views") || !strings.Contains(s.faults[1], "later version") {
+	if len(s.faults) != 2 || !strings.Contains(s.faults[0], "two views") ||
+		!strings.Contains(s.faults[1], "later version") {
 		t.Errorf("found %q", s.faults)
 	}
 }

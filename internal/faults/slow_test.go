@@ -103,7 +103,7 @@ func TestMoreThanTheInboxHoldsIsRefusedAndTheRestSurvives(t *testing.T) {
 	select {
 	case <-f.end:
 	case <-time.After(patience):
-		t.Fatalf("of %d calls %d were taken and %d refused, the rest has no answer", f.total, f.taken.Load(), f.refused.Load())
+		t.Fatalf("of %d calls %d were taken and %d refused", f.total, f.taken.Load(), f.refused.Load())
 	}
 	l.kill()
 	w.live(t.Context())
