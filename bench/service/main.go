@@ -25,20 +25,21 @@ func main() {
 	fetches := flag.Int("fetches", 10_000, "fetches a round")
 	parked := flag.Int("parked", 2_000, "callers parked a round")
 	clients := flag.Int("clients", 64, "connections that submit at once")
+	memory := flag.Bool("memory", false, "keep everything in memory instead of on disk")
 	flag.Parse()
 	describe()
-	if err := run(*rounds, *fetches, *parked, *clients); err != nil {
+	if err := run(*rounds, *fetches, *parked, *clients, *memory); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run(rounds, fetches, parked, clients int) error {
+func run(rounds, fetches, parked, clients int, memory bool) error {
 	dir, err := os.MkdirTemp("", "awaitd-bench")
 	if err != nil {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	server, err := startServer(dir)
+	server, err := startServer(dir, memory)
 	if err != nil {
 		return err
 	}

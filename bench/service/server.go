@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -25,25 +26,24 @@ type process struct {
 	client *http.Client
 }
 
-func startServer(dir string) (*process, error) {
+func startServer(dir string, memory bool) (*process, error) {
 	bin, err := build(dir)
 	if err != nil {
 		return nil, err
 	}
-	p := &process{
-		cmd: exec.Command(
-			bin,
-			"serve",
-			"--memory",
-			"--addr",
-			"127.0.0.1:0",
-			"--allow-target",
-			"127.0.0.1/32",
-			"--log-format",
-			"json",
-		),
+	args := []string{"serve", "--addr", "127.0.0.1:0", "--allow-target", "127.0.0.1/32", "--log-format", "json"}
+	if memory {
+		args = append(args, "--memory")
+	} else {
+		args = append(args, "--data-dir", "DIR")
 	}
-	fmt.Printf("server:  awaitd %s\n\n", strings.Join(p.cmd.Args[1:], " "))
+	fmt.Printf("server:  awaitd %s\n\n", strings.Join(args, " "))
+	for i := range args {
+		if args[i] == "DIR" {
+			args[i] = filepath.Join(dir, "awaitd-data")
+		}
+	}
+	p := &process{cmd: exec.Command(bin, args...)}
 	log, err := p.cmd.StderrPipe()
 	if err != nil {
 		return nil, err

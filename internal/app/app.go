@@ -136,7 +136,7 @@ func (a *App) buildFetcher() (err error) {
 		Bodies:     bodies{a.store},
 		Done:       func(o *record.Outcome) { a.kernel.Outcome(o) },
 		Rand:       random,
-		Now:        time.Now,
+		Now:        func() time.Time { return a.kernel.Wall() },
 		Log:        a.log,
 	})
 	return err
@@ -167,7 +167,7 @@ func (a *App) buildServer(registry *prometheus.Registry) error {
 	}
 	s, err := server.New(server.Options{
 		Kernel: a.kernel, Bodies: a.store, Metrics: registry, Keys: keys, HostsAllowed: hosts,
-		Admit: a.guard.Admit, Room: a.store.Room, WaitMax: a.options.MaxWait, KeyTTL: a.options.IdempotencyTTL,
+		Now: a.kernel.Wall, Admit: a.guard.Admit, Room: a.store.Room, WaitMax: a.options.MaxWait, KeyTTL: a.options.IdempotencyTTL,
 		BodyBytesMax: int64(a.options.MaxBody), Version: a.options.Version, Log: a.log,
 	})
 	if err != nil {
@@ -233,7 +233,11 @@ func (a *App) Run(ctx context.Context) error {
 	return err
 }
 
-// drain answers whoever is held, lets answers and attempts end within the grace time, and closes what is left.
+// answersGrace is the least time for answers that are being written, however short the grace time is.
+const answersGrace = time.Second
+
+// drain answers whoever is held, and lets running attempts end within the grace time. Until then the server still
+// answers: readers learn what became of those attempts, and whoever brings new work that this server takes none.
 func (a *App) drain(turns bool) {
 	grace, cancel := context.WithTimeout(context.Background(), a.options.Grace)
 	defer cancel()
@@ -242,12 +246,14 @@ func (a *App) drain(turns bool) {
 			a.log.Warn("drain", "error", err)
 		}
 	}
-	if err := a.http.Shutdown(grace); err != nil {
-		a.log.Warn("connections were cut at the end of the grace time", "error", err)
-		_ = a.http.Close()
-	}
 	if err := a.fetcher.Close(grace); err != nil {
 		a.log.Warn("attempts were cut at the end of the grace time", "error", err)
+	}
+	answers, cancel := context.WithTimeout(context.Background(), max(a.options.Grace, answersGrace))
+	defer cancel()
+	if err := a.http.Shutdown(answers); err != nil {
+		a.log.Warn("connections were cut at the end of the grace time", "error", err)
+		_ = a.http.Close()
 	}
 }
 

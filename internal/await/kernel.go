@@ -110,6 +110,7 @@ func New(o Options) (*Kernel, error) {
 	k.state.usedKey = k.keyInStore
 	k.Loop = loop.New(loop.Options{
 		Clock: o.Clock, Debug: o.Debug, AfterTurn: k.endTurn, TimeTurns: true, OnSlow: k.noteSlow,
+		OnException: k.broken,
 	})
 	k.state.at = k.now()
 	k.gauges.publish(k)
@@ -141,6 +142,16 @@ func (k *Kernel) Run() error {
 	err := k.RunForever()
 	close(k.ended)
 	return errors.Join(k.failure, err)
+}
+
+// broken ends the kernel: something on the loop panicked, so the state may be wrong, and replay is cheaper than wrong
+// state. What was not committed was never promised.
+func (k *Kernel) broken(e loop.Exception) {
+	k.log.Error("the kernel is broken and ends", "what", e.Message, "error", e.Err)
+	if k.failure == nil {
+		k.failure = fmt.Errorf("await: %s: %w", e.Message, e.Err)
+	}
+	k.Stop()
 }
 
 // now is the time of a turn: wall time when the kernel began, and from there on the loop's monotonic clock, so

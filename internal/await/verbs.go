@@ -40,6 +40,10 @@ type View struct {
 
 // Future reads a future. Error: *UnknownFutureError.
 func (k *Kernel) Future(ctx context.Context, id string) (View, error) {
+	return insist(func() (View, error) { return k.future(ctx, id) })
+}
+
+func (k *Kernel) future(ctx context.Context, id string) (View, error) {
 	p := &proposal{}
 	p.look = func(s *State) when {
 		f := s.futures[id]
@@ -66,7 +70,8 @@ func (k *Kernel) Future(ctx context.Context, id string) (View, error) {
 	return View{Future: fact}, err
 }
 
-// stored reads a future that is not in memory: settled, or unknown.
+// stored reads a future that was not in memory: settled, or unknown. If it is neither, it was created after the look
+// into memory: errAgain, and the loop knows better.
 func (k *Kernel) stored(id string) (*record.Future, error) {
 	f, err := k.store.Future(id)
 	if err != nil {
@@ -75,7 +80,20 @@ func (k *Kernel) stored(id string) (*record.Future, error) {
 	if f == nil || f.ExpiresAt != 0 && f.ExpiresAt <= k.wall() {
 		return nil, &UnknownFutureError{id}
 	}
+	if !f.State.Settled() {
+		return nil, errAgain
+	}
 	return f, nil
+}
+
+// insist asks the loop until it or the store knows: each time a future was created in between, it asks again.
+func insist[T any](ask func() (T, error)) (T, error) {
+	for {
+		answer, err := ask()
+		if !errors.Is(err, errAgain) {
+			return answer, err
+		}
+	}
 }
 
 func (k *Kernel) existsInStore(id string) bool {
@@ -91,8 +109,11 @@ func (k *Kernel) keyInStore(name string) (*record.Key, error) {
 	return key, nil
 }
 
-// wall is the time of now, for any goroutine.
-func (k *Kernel) wall() record.Time { return record.TimeOf(k.origin.Add(k.clock.Now())) }
+// Wall is the wall time as the kernel counts it: what everybody must go by who compares with a time of its. Any
+// goroutine.
+func (k *Kernel) Wall() time.Time { return k.origin.Add(k.clock.Now()) }
+
+func (k *Kernel) wall() record.Time { return record.TimeOf(k.Wall()) }
 
 // Futures reads a page of committed futures, newest first.
 func (k *Kernel) Futures(q record.FutureQuery) ([]*record.Future, string, error) {
@@ -103,6 +124,10 @@ func (k *Kernel) Futures(q record.FutureQuery) ([]*record.Future, string, error)
 // Cancel ends a pending future. Cancelling a cancelled one gives it again. Errors: *SettledError,
 // *UnknownFutureError.
 func (k *Kernel) Cancel(ctx context.Context, id string) (*record.Future, error) {
+	return insist(func() (*record.Future, error) { return k.cancel(ctx, id) })
+}
+
+func (k *Kernel) cancel(ctx context.Context, id string) (*record.Future, error) {
 	answer, err := k.command(ctx, &record.Cancel{ID: id})
 	if errors.Is(err, errCold) {
 		f, err := k.stored(id)
@@ -117,12 +142,14 @@ func (k *Kernel) Cancel(ctx context.Context, id string) (*record.Future, error) 
 // Resolve ends a promise with a JSON value. The same value again gives the same answer. Errors: *SettledError,
 // ErrNotSettleable, *UnknownFutureError.
 func (k *Kernel) Resolve(ctx context.Context, id string, value []byte) (*record.Future, error) {
-	return k.settlePromise(ctx, &record.Settle{ID: id, Value: value})
+	c := &record.Settle{ID: id, Value: value}
+	return insist(func() (*record.Future, error) { return k.settlePromise(ctx, c) })
 }
 
 // Reject ends a promise as failed. The same failure again gives the same answer. Errors as of Resolve.
 func (k *Kernel) Reject(ctx context.Context, id string, f record.Failure) (*record.Future, error) {
-	return k.settlePromise(ctx, &record.Settle{ID: id, Failure: &f})
+	c := &record.Settle{ID: id, Failure: &f}
+	return insist(func() (*record.Future, error) { return k.settlePromise(ctx, c) })
 }
 
 func (k *Kernel) settlePromise(ctx context.Context, c *record.Settle) (*record.Future, error) {
@@ -153,12 +180,8 @@ func (k *Kernel) Delete(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	for {
-		_, err = k.command(ctx, &record.Delete{ID: id})
-		if !errors.Is(err, errAgain) {
-			return err
-		}
-	}
+	_, err = insist(func() (any, error) { return k.command(ctx, &record.Delete{ID: id}) })
+	return err
 }
 
 // ChangeEvent does one operation on an event. Error: ErrTooManyEvents.
@@ -207,7 +230,10 @@ func (k *Kernel) Wait(ctx context.Context, r WaitRequest) (*WaitAnswer, error) {
 			known = map[string]*record.Future{}
 		}
 		for _, id := range answer.([]string) {
-			if known[id], err = k.stored(id); err != nil {
+			switch f, err := k.stored(id); { // errAgain: the next look finds it
+			case err == nil:
+				known[id] = f
+			case !errors.Is(err, errAgain):
 				return nil, err
 			}
 		}

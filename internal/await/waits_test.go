@@ -430,3 +430,37 @@ func TestInspectShowsWhoWaits(t *testing.T) {
 		}
 	})
 }
+
+// A future that is created between the look into memory and the look into the store is pending there: the loop is asked
+// again, so that nobody is told of a settled future that is none.
+func TestAFutureCreatedBetweenTwoLooksIsNotTakenForSettled(t *testing.T) {
+	inHouse(t, small(), func(h *house) {
+		h.promise("p")
+		if _, err := h.kernel.stored("p"); !errors.Is(err, errAgain) {
+			h.Fatalf("a pending future in the store: %v, want errAgain", err)
+		}
+		asked := 0
+		answer, err := insist(func() (string, error) {
+			if asked++; asked < 3 {
+				return "", errAgain
+			}
+			return "settled", nil
+		})
+		if answer != "settled" || err != nil || asked != 3 {
+			h.Errorf("insisting: %q, %v after %d", answer, err, asked)
+		}
+	})
+}
+
+// What panics on the loop ends the kernel with its reason: replay is cheaper than wrong state.
+func TestAPanicEndsTheKernel(t *testing.T) {
+	inHouse(t, small(), func(h *house) {
+		if _, err := h.kernel.command(h.Context(), (*record.Submit)(nil)); !errors.Is(err, ErrEnded) {
+			h.Errorf("the command that panicked: %v, want ErrEnded", err)
+		}
+		if err := <-h.ended; err == nil {
+			h.Error("the kernel ended without a reason")
+		}
+		h.ended <- nil // for the end of the house
+	})
+}

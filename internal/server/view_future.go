@@ -33,8 +33,10 @@ var redacted = []string{"Authorization", "Cookie", "Proxy-Authorization"}
 
 func timeOf(t record.Time) *api.Time { return api.Time{Time: t.Time()}.Pointer() }
 
-// etagOf is the version in quotes.
-func etagOf(f *record.Future) string { return `"` + strconv.FormatUint(f.Version, 10) + `"` }
+// etagOf is version and time of creation: a promise that was forgotten may come again under its id.
+func etagOf(f *record.Future) string {
+	return `"` + strconv.FormatUint(f.Version, 10) + "-" + strconv.FormatInt(int64(f.CreatedAt), 36) + `"`
+}
 
 func pathOf(id string) string { return "/futures/" + id } // no character of an id needs an escape in a path
 

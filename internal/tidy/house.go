@@ -88,6 +88,9 @@ const (
 // hollowWords say nothing about the thing they name. Type, function, file and package names do without them.
 var hollowWords = []string{"manager", "processor", "helper", "util", "common", "data", "info"}
 
+// givenNames are methods that others named, and that we have because we are one of their files, lists and so on.
+var givenNames = []string{"SyncData"} // of a file of Pebble's
+
 // bannedRouting are the chi middlewares that trust what a caller wrote.
 var bannedRouting = []string{"RedirectSlashes", "RealIP"}
 

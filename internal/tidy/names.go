@@ -26,6 +26,9 @@ func hollowNames(t *Tree) []Offence {
 		report("file", strings.TrimSuffix(path.Base(f.Path), ".go"), 0)
 		report("package", f.Go.Name.Name, f.Line(f.Go.Name.Pos()))
 		for _, name := range declared(f.Go) {
+			if slices.Contains(givenNames, name.Name) {
+				continue
+			}
 			report(name.kind, name.Name, f.Line(name.Pos()))
 		}
 	}
