@@ -41,7 +41,8 @@ func TestKilledAtAnyTimeItKeepsItsWord(t *testing.T) {
 		t.Errorf("the server ended with %d:\n%s", code, last.said)
 	}
 	answered, lost := w.history.counts()
-	t.Logf("%d kills under load, %d at start; %d calls answered, %d lost", *rounds, early, answered, lost)
+	t.Logf("%d kills under load, %d at start; %d calls answered, %d lost; fetches and timers: %v",
+		*rounds, early, answered, lost, w.ends)
 	if lost == 0 {
 		t.Error("no call was under way when the server was killed")
 	}

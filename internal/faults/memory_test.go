@@ -38,22 +38,26 @@ func TestAHistoryWithoutKillsIsLinearizable(t *testing.T) {
 	}
 }
 
-// A server that forgets is noticed: the same clients, killed and started again without a disk.
+// A server that forgets everything is noticed, and one that forgets no more than its last moments, too: the same
+// clients, killed and started again, with promises that are not kept.
 func TestAServerThatForgetsIsNoticed(t *testing.T) {
-	w := newWorld(t, binary, "--memory")
-	ctx, stop := context.WithCancel(t.Context())
-	first := w.live(ctx)
-	finish := w.work(ctx, 4, *seed)
-	<-w.history.reached(200)
-	first.kill()
-	w.live(ctx)
-	<-w.history.reached(200)
-	stop()
-	finish()
-	w.target.soothe()
-	if faults := w.verdict(t.Context()); len(faults) == 0 {
-		t.Error("nothing was found wrong")
-	} else {
-		t.Logf("%d faults, such as: %s", len(faults), faults[0])
+	for _, flag := range []string{"--memory", "--sync=false"} {
+		w := newWorld(t, binary, "--data-dir", t.TempDir(), flag)
+		ctx, stop := context.WithCancel(t.Context())
+		finish := w.work(ctx, clients, *seed)
+		for range 5 {
+			l := w.live(ctx)
+			<-w.history.reached(200)
+			l.kill()
+		}
+		w.live(ctx)
+		stop()
+		finish()
+		w.target.soothe()
+		if faults := w.verdict(t.Context()); len(faults) == 0 {
+			t.Errorf("%s: nothing was found wrong", flag)
+		} else {
+			t.Logf("%s: %d faults, such as: %s", flag, len(faults), faults[0])
+		}
 	}
 }

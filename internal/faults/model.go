@@ -89,8 +89,8 @@ var futures = porcupine.NondeterministicModel{
 				before = append(before, saw)
 			}
 		}
-		if o.lost {
-			after = append(after, state)
+		if o.lost || state == absent && o.verb == "delete" && o.reply.says == "204" {
+			after = append(after, state) // of two who delete at the same time both are told that it is gone
 		}
 		for _, state := range before {
 			if next, is := future(state, o); o.lost || is == o.reply {

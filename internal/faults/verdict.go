@@ -82,6 +82,11 @@ func (w *world) judge(o *order, end *shownFuture, deaths int) (faults []string) 
 	if o.id == "" || end == nil {
 		return faults
 	}
+	how := end.State
+	if end.Error != nil {
+		how = end.Error.Type
+	}
+	w.ends[how]++
 	name := fmt.Sprintf("%s %s %s (%s)", end.Kind, o.method, o.path, o.id)
 	switch {
 	case !end.settled():

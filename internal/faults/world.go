@@ -25,6 +25,7 @@ type world struct {
 	lives       int
 	submissions []*submission
 	charges     []string
+	ends        map[string]int // how many orders ended how, for the record
 }
 
 // newWorld has no life yet. It ends with the test.
@@ -32,7 +33,7 @@ func newWorld(t testing.TB, binary string, flags ...string) *world {
 	t.Helper()
 	w := &world{
 		t: t, home: newHome(t, binary, flags...), target: newTarget(), history: newHistory(), stories: newStories(),
-		changed: make(chan struct{}),
+		changed: make(chan struct{}), ends: map[string]int{},
 	}
 	t.Cleanup(w.target.end)
 	return w
