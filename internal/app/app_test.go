@@ -27,7 +27,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func options() Options {
 	return Options{
 		Addr: "127.0.0.1:0", AllowTarget: []string{"127.0.0.1/32"}, Workers: 64, MaxWait: time.Minute, MaxBody: 1 << 20,
-		MaxPending: 100_000, MaxWaiters: 10_000, Memory: true, IdempotencyTTL: time.Hour, Grace: 10 * time.Second, LogFormat: "auto", Version: "test",
+		MaxPending: 100_000, MaxWaiters: 10_000,
+		Memory: true, IdempotencyTTL: time.Hour, Grace: 10 * time.Second, LogFormat: "auto", Version: "test",
 	}
 }
 

@@ -81,7 +81,8 @@ func TestTheGateIsShutUntilRecovered(t *testing.T) {
 	}
 	for _, path := range []string{"/readyz", "/futures"} {
 		w := ask(path)
-		if w.Code != 503 || w.Header().Get("Retry-After") == "" || w.Header().Get("Content-Type") != "application/problem+json" {
+		media := w.Header().Get("Content-Type")
+		if w.Code != 503 || w.Header().Get("Retry-After") == "" || media != "application/problem+json" {
 			t.Errorf("%s: %d %v", path, w.Code, w.Header())
 		}
 	}

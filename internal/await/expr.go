@@ -80,9 +80,9 @@ func (w *wait) build(e *api.Expr, parent int32) {
 	}
 }
 
-// newWait evaluates e as things stand. Futures that are not in memory must be in known: they are settled. If some are in
-// neither, their ids come back instead. All that is decided already is reported, in the order of the expression, even
-// if less of it decided the whole.
+// newWait evaluates e as things stand. Futures that are not in memory must be in known: they are settled. If some are
+// in neither, their ids come back instead. All that is decided already is reported, in the order of the expression,
+// even if less of it decided the whole.
 func (s *State) newWait(e *api.Expr, known map[string]*record.Future, o owner) (w *wait, missing []string) {
 	w = &wait{state: s, expr: e, owner: o, leaves: make([]leaf, 0, e.Leaves())}
 	w.build(e, -1)

@@ -6,6 +6,7 @@ import (
 	"math/rand"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"syscall"
 	"testing"
@@ -120,7 +121,7 @@ func rest(s *Store) {
 		if m.Compact.NumInProgress == 0 && m.Flush.NumInProgress == 0 {
 			return
 		}
-		time.Sleep(10 * time.Millisecond)
+		runtime.Gosched()
 	}
 }
 

@@ -21,8 +21,8 @@ var ErrDamaged = errors.New("store: damaged")
 // nothing.
 //
 // Pebble itself takes the first damage in its manifest for the manifest's end, and damage at the end of a log, or a
-// log cut at the right place, for the log's end; it would drop what is missing, and the evidence with it. So we go along
-// the commits ourselves: from the last one that lies in a table, through every log, none missing.
+// log cut at the right place, for the log's end; it would drop what is missing, and the evidence with it. So we go
+// along the commits ourselves: from the last one that lies in a table, through every log, none missing.
 func lastCommit(o Options) (uint64, error) {
 	last, err := lastInTables(o)
 	if err != nil {
