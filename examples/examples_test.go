@@ -58,6 +58,8 @@ func start(t *testing.T) world {
 			"server",
 			"--addr",
 			"127.0.0.1:0",
+			"--data-dir",
+			t.TempDir(),
 			"--allow-target",
 			"127.0.0.1/32",
 			"--log-format",
