@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -60,7 +61,25 @@ func launch(t *testing.T, o Options) *running {
 		}
 		r.client.CloseIdleConnections()
 	})
+	r.untilReady()
 	return r
+}
+
+// untilReady returns when the server has recovered: before, it answers 503 to everything, as it must.
+func (r *running) untilReady() {
+	r.Helper()
+	for range 100_000 {
+		resp, err := r.client.Get(r.url + "/readyz")
+		if err != nil {
+			r.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode == http.StatusOK {
+			return
+		}
+		runtime.Gosched()
+	}
+	r.Fatal("the server does not become ready")
 }
 
 // call makes a request, demands one of the statuses, and decodes a JSON answer into out.
