@@ -53,6 +53,10 @@ deploy-check: ## build as the Dockerfile does, test alerts and dashboard, scrape
 bench: ## measure the service through its API
 	go run ./bench/service
 
+.PHONY: bench-durable
+bench-durable: ## measure what durability costs: against raw fdatasync, against memory, with a million pending
+	go run ./bench/durable
+
 .PHONY: bench-loop
 bench-loop: ## measure the loop beside asyncio and uvloop (python3, python3-uvloop)
 	go run ./bench/loop
