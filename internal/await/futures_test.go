@@ -29,8 +29,8 @@ func TestAFetchRunsAndSucceeds(t *testing.T) {
 		if f.State != record.StateSucceeded || f.Result.Status != 200 || string(f.Result.Body.Inline) != "ok" {
 			h.Errorf("future = %+v", f.Future)
 		}
-		if f.Request.URL == "" || f.Request.Headers != nil || f.Request.Body != nil {
-			h.Errorf("kept of the request: %+v", f.Request)
+		if r := f.Request.Open(); r.URL == "" || r.Headers != nil || r.Body != nil {
+			h.Errorf("kept of the request: %+v", r)
 		}
 		if got := f.SettledAt.Sub(f.CreatedAt); got != time.Second {
 			h.Errorf("took %v", got)
@@ -149,7 +149,7 @@ func TestFetchesQueueFairlyForWorkers(t *testing.T) {
 		var all []record.NewFuture
 		for _, id := range []string{"a1", "a2", "a3", "a4", "b1", "c1"} {
 			f := newFetch(id)
-			f.Request.URL = "http://" + id[:1] + ".example/"
+			f.Request = requestTo(id[:1] + ".example").Pack()
 			all = append(all, f)
 		}
 		if _, err := h.kernel.Submit(h.Context(), all...); err != nil {

@@ -66,7 +66,7 @@ func (s *State) restart() {
 func (s *State) interrupt(f *future, repeat bool) {
 	if !repeat {
 		s.settle(f, failed(record.FailOutcomeUnknown, "The server stopped while the request was under way, and a "+
-			f.fact.Request.Method+" must not be repeated unless retry.non_idempotent allows it: "+
+			f.fact.Request.Open().Method+" must not be repeated unless retry.non_idempotent allows it: "+
 			"the target may have acted on it."))
 		return
 	}
@@ -78,6 +78,7 @@ func (s *State) interrupt(f *future, repeat bool) {
 }
 
 // repeatable reports whether the target may be asked again although it may have acted: RFC 9110, section 9.2.2.
-func repeatable(r *record.Request) bool {
+func repeatable(p record.Packed) bool {
+	r := p.Open()
 	return r.Retry.NonIdempotent || r.Method != http.MethodPost && r.Method != http.MethodPatch
 }

@@ -187,7 +187,7 @@ func (s *State) settle(f *future, e ending) {
 		fact.ExpiresAt = s.at.Add(fact.TTL)
 		fact.Result = e.result
 		fact.Failure = e.failure
-		fact.Request = withoutSecrets(fact.Request)
+		fact.Request = fact.Request.WithoutSecrets()
 	})
 	s.arm(f, 0)
 	s.queue.remove(f)
@@ -199,14 +199,6 @@ func (s *State) settle(f *future, e ending) {
 		payload := &record.Payload{ContentType: "text/plain; charset=utf-8", Data: []byte(f.fact.ID)}
 		s.flag(&record.EventChange{Name: f.fact.Sets, Op: record.EventSet, Payload: payload})
 	}
-}
-
-// withoutSecrets is what is still known of a request once its future is settled: where it went, not what it said.
-func withoutSecrets(r *record.Request) *record.Request {
-	if r == nil {
-		return nil
-	}
-	return &record.Request{Method: r.Method, URL: r.URL, Traceparent: r.Traceparent}
 }
 
 // evict takes a settled future out of memory once it is in the store.

@@ -57,7 +57,7 @@ func (v *view) future(of await.View) *api.Future {
 		Labels:        map[string]string{},
 		NextAttemptAt: timeOf(f.NextAttemptAt),
 		Attempts:      make([]api.Attempt, 0, len(f.Attempts)),
-		Request:       requestOf(f.Request),
+		Request:       requestOf(f.Request.Open()),
 		Result:        v.result(f),
 		Error:         failureOf(f.Failure),
 		Links:         linksOf(f),
