@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/awaitd/awaitd/internal/await"
+	"github.com/awaitd/awaitd/internal/console"
 	"github.com/awaitd/awaitd/internal/fetch"
 	"github.com/awaitd/awaitd/internal/loop"
 	"github.com/awaitd/awaitd/internal/record"
@@ -169,7 +170,7 @@ func (a *App) buildServer(registry *prometheus.Registry) error {
 		Kernel: a.kernel, Bodies: a.store, Metrics: registry, Keys: keys, HostsAllowed: hosts,
 		Now: a.kernel.Wall, Admit: a.guard.Admit, Room: a.store.Room, WaitMax: a.options.MaxWait,
 		KeyTTL:       a.options.IdempotencyTTL,
-		BodyBytesMax: int64(a.options.MaxBody), Version: a.options.Version, Log: a.log,
+		BodyBytesMax: int64(a.options.MaxBody), Console: console.New(), Log: a.log,
 	})
 	if err != nil {
 		return err

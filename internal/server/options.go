@@ -25,10 +25,11 @@ type Bodies interface {
 	OpenBody(record.Body) (io.ReadSeekCloser, error)
 }
 
-// Options are what a Server is made of. Kernel, Bodies and Metrics are needed; the rest has defaults.
+// Options are what a Server is made of. Kernel, Bodies, Console and Metrics are needed; the rest has defaults.
 type Options struct {
 	Kernel  *await.Kernel
 	Bodies  Bodies
+	Console Console
 	Metrics *prometheus.Registry // served at /metrics; the metrics of HTTP are registered with it
 
 	// Keys says who may call; nil: everybody.
@@ -49,7 +50,6 @@ type Options struct {
 	KeyTTL       time.Duration // how long an idempotency key is kept; 0: KeyTTLDefault
 	BodyBytesMax int64         // the highest max_bytes of a fetch; 0: BodyBytesMaxDefault
 
-	Version string           // shown on the page for people
 	Log     *slog.Logger     // nil: silence
 	Entropy io.Reader        // of ids; nil: the system's. It is read under a lock
 	Now     func() time.Time // the wall clock; nil: the system's. Called by several goroutines
@@ -64,6 +64,7 @@ func (o *Options) validate() error {
 	}
 	need(o.Kernel != nil, "no kernel given")
 	need(o.Bodies != nil, "no store of bodies given")
+	need(o.Console != nil, "no console given")
 	need(o.Metrics != nil, "no registry of metrics given")
 	need(o.WaitMax >= 0, fmt.Sprintf("WaitMax is %v, must not be negative", o.WaitMax))
 	need(o.KeyTTL >= 0, fmt.Sprintf("KeyTTL is %v, must not be negative", o.KeyTTL))

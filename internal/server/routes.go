@@ -63,7 +63,8 @@ func (s *Server) endpoints() []endpoint {
 		{"GET", "/openapi.json", document("application/json", api.OpenAPIJSON()), nil, open},
 		{"GET", "/problems", s.listProblems, nil, open},
 		{"GET", "/problems/{slug}", s.getProblem, nil, open},
-		{"GET", "/", s.landing, nil, open},
+		{"GET", "/", s.console, nil, open},
+		{"GET", "/console/*", s.console, nil, open},
 	}
 }
 
