@@ -341,6 +341,61 @@ func TestAChosenIDIsTakenOnce(t *testing.T) {
 	})
 }
 
+// An id is free again as soon as its future has expired, whether it has been swept or not, or not even been committed.
+func TestAnExpiredIDIsFreeAgain(t *testing.T) {
+	inHouse(t, small(), func(h *house) {
+		create := func(ttl time.Duration) (View, error) {
+			p := record.NewFuture{ID: "p", Kind: record.KindPromise, TTL: ttl, Labels: []record.Label{{Key: "try", Value: "n"}}}
+			_, err := h.kernel.Submit(h.Context(), p)
+			if err != nil {
+				return View{}, err
+			}
+			return h.kernel.Future(h.Context(), "p")
+		}
+		settle := func() {
+			if _, err := h.kernel.Resolve(h.Context(), "p", []byte("1")); err != nil {
+				h.Error(err)
+			}
+		}
+		first, err := create(heartbeatEvery / 5) // it expires long before anything looks for what has expired
+		if err != nil {
+			h.Fatal(err)
+		}
+		settle()
+		var taken *IDTakenError
+		if _, err := create(0); !errors.As(err, &taken) {
+			h.Errorf("before it expires: %v", err)
+		}
+		time.Sleep(heartbeatEvery / 5)
+		second, err := create(time.Millisecond)
+		if err != nil || second.State != record.StatePending || second.CreatedAt == first.CreatedAt {
+			h.Fatalf("as soon as it has expired: %+v, %v", second.Future, err)
+		}
+		h.store.hold()
+		go settle()
+		time.Sleep(time.Second) // the settle is not committed yet, and has expired
+		third := make(chan error)
+		go func() {
+			_, err := create(time.Hour)
+			third <- err
+		}()
+		synctest.Wait()
+		h.store.letGo(false)
+		if err := <-third; err != nil {
+			h.Errorf("expired before it was committed: %v", err)
+		}
+		time.Sleep(time.Second) // the sweeps of the first two leave the third alone
+		page, _, err := h.kernel.Futures(record.FutureQuery{Limit: 10, Label: &record.Label{Key: "try", Value: "n"}})
+		if err != nil || len(page) != 1 || page[0].State != record.StatePending {
+			h.Errorf("left: %v, %v", page, err)
+		}
+		settled := h.store.Count(record.KindPromise, record.StateSucceeded)
+		if pending := h.store.Count(record.KindPromise, record.StatePending); settled != 0 || pending != 1 {
+			h.Errorf("counted: %d settled, %d pending", settled, pending)
+		}
+	})
+}
+
 // Deadlines end whatever a future is doing: queueing, running, backing off, waiting for somebody.
 func TestDeadlines(t *testing.T) {
 	inHouse(t, small(), func(h *house) {

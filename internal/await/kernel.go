@@ -106,7 +106,7 @@ func New(o Options) (*Kernel, error) {
 		return nil, fmt.Errorf("await: register metrics: %w", err)
 	}
 	k.state = newState(o.Limits, record.TimeOf(o.Wall), k.tally)
-	k.state.exists = k.existsInStore
+	k.state.stored = o.Store.Future
 	k.state.usedKey = k.keyInStore
 	k.Loop = loop.New(loop.Options{
 		Clock: o.Clock, Debug: o.Debug, AfterTurn: k.endTurn, TimeTurns: true, OnSlow: k.noteSlow,

@@ -30,11 +30,11 @@ type State struct {
 	newKeys []*record.Key          // used since the last commit
 
 	dirty   []*future // changed since the last commit, in order of their first change
-	dropped []string  // settled futures to forget with the next commit
+	dropped []string  // settled futures to forget with the next commit, before it makes new ones
 	effects []effect  // of what was applied since the kernel last held them
 
-	// exists looks for a future that is not in memory. It is asked only for ids that a caller chose.
-	exists func(id string) bool
+	// stored looks for a future in the store. It is asked only for ids that a caller chose.
+	stored func(id string) (*record.Future, error)
 	// usedKey looks for an idempotency key in the store; nil when it was never used. Both look-ups are asked only where
 	// a caller names something, and only when memory does not know it.
 	usedKey func(name string) (*record.Key, error)
@@ -66,7 +66,7 @@ func newState(limits Limits, start record.Time, t *tally) *State {
 		due:     loop.NewWheel[timed](time.Millisecond, onWheel(start)),
 		tally:   t,
 		keys:    map[string]*record.Key{},
-		exists:  func(string) bool { return false },
+		stored:  func(string) (*record.Future, error) { return nil, nil },
 		usedKey: func(string) (*record.Key, error) { return nil, nil },
 	}
 }

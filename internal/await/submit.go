@@ -70,10 +70,13 @@ func (s *State) createAll(c *record.Submit) ([]*record.Future, error) {
 		if n.Kind != record.KindPromise {
 			continue // the door made its id
 		}
-		if s.futures[n.ID] != nil || chosen[n.ID] || s.exists(n.ID) {
+		if chosen[n.ID] {
 			return nil, &IDTakenError{n.ID}
 		}
 		chosen[n.ID] = true
+		if err := s.free(n.ID); err != nil {
+			return nil, err
+		}
 	}
 	created := make([]*record.Future, len(c.Futures))
 	for i := range c.Futures {
@@ -81,6 +84,28 @@ func (s *State) createAll(c *record.Submit) ([]*record.Future, error) {
 	}
 	return created, nil
 }
+
+// free is nil when no future has the id that a caller chose. One that has expired has it no more, swept or not: the
+// next commit forgets it before it makes the new one.
+func (s *State) free(id string) error {
+	if f := s.futures[id]; f != nil {
+		if s.expired(f.fact) {
+			return errAgain // it is about to leave memory
+		}
+		return &IDTakenError{id}
+	}
+	switch f, err := s.stored(id); {
+	case err == nil && f == nil:
+		return nil
+	case err == nil && s.expired(f):
+		s.dropped = append(s.dropped, id)
+		return nil
+	default:
+		return &IDTakenError{id} // when in doubt, too
+	}
+}
+
+func (s *State) expired(f *record.Future) bool { return f.ExpiresAt != 0 && f.ExpiresAt <= s.at }
 
 func (s *State) create(n *record.NewFuture) *future {
 	fact := &record.Future{

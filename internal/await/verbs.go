@@ -25,7 +25,7 @@ func (k *Kernel) SubmitOnce(ctx context.Context, c *record.Submit) (Submitted, e
 	if k.gauges.draining.Load() {
 		return Submitted{}, ErrDraining
 	}
-	answer, err := k.command(ctx, c)
+	answer, err := insist(func() (any, error) { return k.command(ctx, c) })
 	if err != nil {
 		return Submitted{}, err
 	}
@@ -94,11 +94,6 @@ func insist[T any](ask func() (T, error)) (T, error) {
 			return answer, err
 		}
 	}
-}
-
-func (k *Kernel) existsInStore(id string) bool {
-	f, err := k.store.Future(id)
-	return f != nil || err != nil // when in doubt, the id is taken
 }
 
 func (k *Kernel) keyInStore(name string) (*record.Key, error) {
