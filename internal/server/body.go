@@ -101,7 +101,8 @@ func (s *Server) decode(
 ) error {
 	if r.ContentLength != 0 && !isJSONRequest(r) {
 		return api.NewProblem(api.CodeUnsupportedMediaType,
-			"Send Content-Type: application/json; with curl write --json DATA instead of -d DATA.")
+			"Send Content-Type: application/json; with curl add -H 'Content-Type: application/json', or write --json DATA "+
+				"instead of -d DATA (7.82 or newer).")
 	}
 	body, err := s.body(w, r, bytesMax)
 	if err != nil {
