@@ -104,6 +104,9 @@ func (s *Server) decode(
 			"Send Content-Type: application/json; with curl add -H 'Content-Type: application/json', or write --json DATA "+
 				"instead of -d DATA (7.82 or newer).")
 	}
+	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+		return api.NewProblem(api.CodeUnsupportedMediaType, "Send the body as it is, without a Content-Encoding.")
+	}
 	body, err := s.body(w, r, bytesMax)
 	if err != nil {
 		return err

@@ -63,6 +63,7 @@ func (s *Server) serveResult(w http.ResponseWriter, r *http.Request, v await.Vie
 	for _, name := range []string{"Content-Encoding", "Content-Disposition", "Awaitd-Upstream-Status"} {
 		h.Del(name)
 	}
+	h.Set("Cache-Control", "no-store") // ServeContent has taken it away
 	return api.NewProblem(api.CodeRangeNotSatisfiable, fmt.Sprintf("The result has %d bytes.", v.Result.Body.Bytes))
 }
 
