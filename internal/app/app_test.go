@@ -398,12 +398,14 @@ func TestSizesAreRead(t *testing.T) {
 
 // Logs are JSON when nobody is at a terminal, and text when that is asked for.
 func TestLogsAreJSONUnlessAskedOtherwise(t *testing.T) {
-	for format, want := range map[string]string{"auto": `"msg":"hello"`, "json": `"msg":"hello"`, "text": `msg=hello`} {
+	for format, want := range map[string]string{
+		"auto": `"msg":"hello","grace":"10s"`, "json": `"msg":"hello","grace":"10s"`, "text": `msg=hello grace=10s`,
+	} {
 		file, err := os.Create(filepath.Join(t.TempDir(), "log"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		NewLog(Options{LogFormat: format}, file).Info("hello")
+		NewLog(Options{LogFormat: format}, file).Info("hello", "grace", 10*time.Second)
 		text, _ := os.ReadFile(file.Name())
 		_ = file.Close()
 		if !strings.Contains(string(text), want) {
