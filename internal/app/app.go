@@ -30,6 +30,7 @@ import (
 type App struct {
 	options  Options
 	log      *slog.Logger
+	keys     *server.Keys // nil: nobody is asked for one
 	listener net.Listener
 	store    *store.Store
 	guard    *fetch.Guard
@@ -49,10 +50,11 @@ type closer struct {
 // New checks the options, reporting all faults together, and builds the server up to its listener: Addr says where
 // it will answer. Nothing runs yet. Close it if Run is never called.
 func New(o Options, log *slog.Logger) (*App, error) {
-	if err := o.validate(); err != nil {
+	keys, err := readKeys(o.APIKeysFile)
+	if err := errors.Join(o.validate(), err); err != nil {
 		return nil, err
 	}
-	a := &App{options: o, log: log}
+	a := &App{options: o, log: log, keys: keys}
 	if err := a.build(); err != nil {
 		return nil, errors.Join(err, a.Close())
 	}
@@ -156,18 +158,12 @@ type bodies struct{ store *store.Store }
 func (b bodies) Create() (fetch.BodyWriter, error) { return b.store.NewBody() }
 
 func (a *App) buildServer(registry *prometheus.Registry) error {
-	var keys *server.Keys
 	var hosts []string
-	if a.options.APIKeysFile != "" {
-		var err error
-		if keys, err = readKeys(a.options.APIKeysFile); err != nil {
-			return err
-		}
-	} else if !a.options.InsecureListen {
+	if a.keys == nil && !a.options.InsecureListen {
 		hosts = []string{}
 	}
 	s, err := server.New(server.Options{
-		Kernel: a.kernel, Bodies: a.store, Metrics: registry, Keys: keys, HostsAllowed: hosts,
+		Kernel: a.kernel, Bodies: a.store, Metrics: registry, Keys: a.keys, HostsAllowed: hosts,
 		Now: a.kernel.Wall, Admit: a.guard.Admit, Room: a.store.Room, WaitMax: a.options.MaxWait,
 		KeyTTL:       a.options.IdempotencyTTL,
 		BodyBytesMax: int64(a.options.MaxBody), Console: console.New(), Log: a.log,
@@ -181,7 +177,11 @@ func (a *App) buildServer(registry *prometheus.Registry) error {
 	return nil
 }
 
+// readKeys reads the keys file; without one there are no keys.
 func readKeys(path string) (*server.Keys, error) {
+	if path == "" {
+		return nil, nil
+	}
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("open the keys file: %w", err)

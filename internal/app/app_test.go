@@ -341,16 +341,19 @@ func TestNothingPrivateIsReachableByDefault(t *testing.T) {
 
 // All faults of the options come together, in the words of the command line.
 func TestAllFaultsAreReportedTogether(t *testing.T) {
-	_, err := New(Options{Addr: "0.0.0.0:0", MaxBody: -1}, slog.New(slog.DiscardHandler))
-	for flag := range strings.FieldsSeq("--addr --data-dir --workers --max-wait --max-body --max-pending --max-waiters") {
-		if err == nil || !strings.Contains(err.Error(), flag) {
-			t.Errorf("err = %v, does not name %s", err, flag)
-		}
+	keys := filepath.Join(t.TempDir(), "keys")
+	if err := os.WriteFile(keys, []byte("me:no hash\n"), 0o600); err != nil {
+		t.Fatal(err)
 	}
-	o := options()
-	o.AllowTarget = []string{"10.0.0.0/99"}
-	if _, err := New(o, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "10.0.0.0/99") {
-		t.Errorf("a bad target: %v", err)
+	o := Options{Addr: "0.0.0.0", MaxBody: -1, AllowTarget: []string{"10.0.0.0/99", "a b"}, APIKeysFile: keys}
+	_, err := New(o, slog.New(slog.DiscardHandler))
+	for _, fault := range []string{
+		"--addr", "--data-dir", "--workers", "--max-wait", "--max-body", "--max-pending", "--max-waiters",
+		`allow-target "10.0.0.0/99"`, `allow-target "a b"`, keys + ": line 1",
+	} {
+		if err == nil || !strings.Contains(err.Error(), fault) {
+			t.Errorf("err = %v, does not name %s", err, fault)
+		}
 	}
 	o = options()
 	o.APIKeysFile = filepath.Join(t.TempDir(), "none")

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/awaitd/awaitd/internal/fetch"
 )
 
 // Options are the settings of a server. Flag, environment variable (AWAITD_…) and field share a name; the tags say
@@ -80,6 +82,9 @@ func (o *Options) validate() error {
 	need(o.MaxWaiters >= 1, "--max-waiters is %d, must be at least 1", o.MaxWaiters)
 	need(o.Grace >= 0 && o.Grace <= time.Hour, "--grace is %v, must be from 0s to 1h", o.Grace)
 	if err := o.validateAddr(); err != nil {
+		faults = append(faults, err)
+	}
+	if _, err := fetch.NewGuard(fetch.GuardOptions{AllowTargets: o.AllowTarget}); err != nil {
 		faults = append(faults, err)
 	}
 	return errors.Join(faults...)
