@@ -277,7 +277,7 @@ func (k *Kernel) holdEffects() {
 // commit makes durable what has been applied, unless a commit is under way: then the next one takes it all. What
 // changed nothing has nothing to wait for.
 func (k *Kernel) commit() {
-	if k.committing || len(k.held) == 0 && !k.sweeping {
+	if k.committing || len(k.held) == 0 && !k.sweeping && !k.state.changed() {
 		return
 	}
 	batch := k.state.takeBatch(k.position)

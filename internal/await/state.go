@@ -144,6 +144,11 @@ func (s *State) arm(f *future, t record.Time) {
 	}
 }
 
+// changed reports whether something has changed since the last takeBatch: by a command, or because its time came.
+func (s *State) changed() bool {
+	return len(s.dirty)+len(s.dropped)+len(s.newKeys) > 0 || s.events.Changed()
+}
+
 // takeBatch returns what changed since the last call, as one commit.
 func (s *State) takeBatch(position uint64) *record.Batch {
 	b := &record.Batch{Position: position, At: s.at, Events: s.events.TakeChanges(), Keys: s.newKeys, Dropped: s.dropped}

@@ -405,6 +405,22 @@ func TestAnEventFallsAfterItsTTL(t *testing.T) {
 	})
 }
 
+// What changes because its time has come is committed then, though nobody waits for an answer.
+func TestTimeAloneIsCommitted(t *testing.T) {
+	inHouse(t, small(), func(h *house) {
+		set := &record.EventChange{Name: "a", Op: record.EventSet, TTL: time.Minute}
+		if _, err := h.kernel.ChangeEvent(h.Context(), set); err != nil {
+			h.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		page, _, err := h.kernel.Events("", "", 10)
+		if err != nil || len(page) != 1 || page[0].Set {
+			h.Errorf("after its ttl the list says %+v, %v", page[0], err)
+		}
+	})
+}
+
 // An inspection shows who waits for what, and how the loop does.
 func TestInspectShowsWhoWaits(t *testing.T) {
 	inHouse(t, small(), func(h *house) {

@@ -151,6 +151,9 @@ func (r *Registry) put(e *Event, fact *record.Event) {
 	}
 }
 
+// Changed reports whether something has changed since the last call of TakeChanges.
+func (r *Registry) Changed() bool { return len(r.changed) > 0 }
+
 // TakeChanges returns what changed since the last call, in the order of the first change of each.
 func (r *Registry) TakeChanges() []record.EventFact {
 	if len(r.changed) == 0 {
