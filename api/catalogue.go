@@ -109,8 +109,8 @@ var catalogue = []ProblemPage{
 	},
 	{
 		CodeTooManyEvents, "Too many events are remembered", 429,
-		"As many events are remembered as this server takes. The event was not set. Delete events that are no longer " +
-			"needed.",
+		"As many events are remembered, waited for or to be set as this server takes. Nothing was done. Delete events " +
+			"that are no longer needed, or set them with a ttl.",
 	},
 	{
 		CodeInternal, "The server has a fault", 500,

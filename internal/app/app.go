@@ -89,6 +89,8 @@ func (a *App) build() (err error) {
 	limits.WorkersMax = a.options.Workers
 	limits.FuturesPendingMax = a.options.MaxPending
 	limits.WaitersMax = a.options.MaxWaiters
+	limits.TTLDefault = a.options.FutureTTL
+	limits.EventTTL = a.options.EventTTL
 	clock := loop.NewClock()
 	a.kernel, err = await.New(await.Options{
 		Limits: limits, Store: a.store, Sequencer: sequence.NewLocal(position), Fetcher: a.fetcher,

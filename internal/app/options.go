@@ -30,6 +30,8 @@ type Options struct {
 	Workers        int           `default:"256" help:"Attempts under way at once. Further fetches queue, hosts taking turns."`
 	MaxWait        time.Duration `default:"60s" help:"Longest time that a caller is held. Longer wishes are clipped."`
 	MaxBody        Bytes         `default:"16MiB" help:"Longest answer of a target that is kept. Longer ones fail with too_large."`
+	FutureTTL      time.Duration `default:"24h" help:"How long a settled future is kept when its submit does not say."`
+	EventTTL       time.Duration `default:"24h" help:"How long an event is remembered that is not set and not waited for."`
 	IdempotencyTTL time.Duration `default:"24h" help:"How long an Idempotency-Key is remembered."`
 	MaxPending     int           `default:"1000000" help:"Futures that are not settled. More are refused with 429."`
 	MaxWaiters     int           `default:"100000" help:"Callers held at once. More are refused with 429."`
@@ -77,6 +79,8 @@ func (o *Options) validate() error {
 	need(o.Workers >= 1 && o.Workers <= 100_000, "--workers is %d, must be from 1 to 100000", o.Workers)
 	need(o.MaxWait > 0 && o.MaxWait <= time.Hour, "--max-wait is %v, must be more than 0 and at most 1h", o.MaxWait)
 	need(o.MaxBody > 0 && o.MaxBody <= bodyBytesMost, "--max-body is %d bytes, must be from 1B to 1GiB", o.MaxBody)
+	need(o.FutureTTL > 0, "--future-ttl is %v, must be more than 0", o.FutureTTL)
+	need(o.EventTTL > 0, "--event-ttl is %v, must be more than 0", o.EventTTL)
 	need(o.IdempotencyTTL > 0, "--idempotency-ttl is %v, must be more than 0", o.IdempotencyTTL)
 	need(o.MaxPending >= 1, "--max-pending is %d, must be at least 1", o.MaxPending)
 	need(o.MaxWaiters >= 1, "--max-waiters is %d, must be at least 1", o.MaxWaiters)

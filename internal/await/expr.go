@@ -170,7 +170,7 @@ func (l *leaf) leave() {
 	s := l.wait.state
 	switch {
 	case l.event != nil:
-		s.events.Leave(l.event, &l.waiter)
+		s.events.Leave(l.event, &l.waiter, s.at)
 		l.event = nil
 	case l.future != nil:
 		l.future.waiters.Remove(&l.waiter)

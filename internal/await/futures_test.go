@@ -582,6 +582,46 @@ func TestBoundsAreAnswers(t *testing.T) {
 	})
 }
 
+// A fetch that sets an event has room for it from its submit on: without room it is refused, and when it is settled
+// nothing is beyond the bound.
+func TestAFetchHasRoomForTheEventItSets(t *testing.T) {
+	limits := small()
+	limits.EventsMax = 2
+	inHouse(t, limits, func(h *house) {
+		submit := func(id, event string) error {
+			f := newFetch(id)
+			f.Sets = event
+			_, err := h.kernel.Submit(h.Context(), f)
+			return err
+		}
+		h.set("one")
+		for _, err := range []error{submit("f1", "two"), submit("f2", "two"), submit("f3", "one")} {
+			if err != nil {
+				h.Error(err)
+			}
+		}
+		if err := submit("f4", "three"); !errors.Is(err, ErrTooManyEvents) {
+			h.Errorf("a fetch that sets a third: %v", err)
+		}
+		third := &record.EventChange{Name: "three", Op: record.EventSet}
+		if _, err := h.kernel.ChangeEvent(h.Context(), third); !errors.Is(err, ErrTooManyEvents) {
+			h.Errorf("a third, while room is kept for the second: %v", err)
+		}
+		h.succeed("f1", 1)
+		if a := h.clear("two"); a.Event.Generation != 1 {
+			h.Errorf("two: %+v", a.Event)
+		}
+		h.forget("two")
+		if _, err := h.kernel.ChangeEvent(h.Context(), third); !errors.Is(err, ErrTooManyEvents) {
+			h.Errorf("the second is still to be set: %v", err)
+		}
+		h.failWith("f2", 1, record.FailConnect, -1)
+		if a := h.set("three"); a.Event.Generation != 1 {
+			h.Errorf("three: %+v", a.Event)
+		}
+	})
+}
+
 // A full inbox refuses requests but never outcomes.
 func TestAFullInboxStillTakesOutcomes(t *testing.T) {
 	limits := small()
@@ -616,7 +656,9 @@ func TestAFullInboxStillTakesOutcomes(t *testing.T) {
 // Bad limits are all named at once.
 func TestLimitsAreChecked(t *testing.T) {
 	_, err := New(Options{Limits: Limits{WorkersMax: 1, InboxMax: -1}})
-	for _, name := range []string{"InboxMax is -1", "FuturesPendingMax", "WaitersMax", "EventsMax", "TTLDefault"} {
+	for _, name := range []string{
+		"InboxMax is -1", "FuturesPendingMax", "WaitersMax", "EventsMax", "TTLDefault", "EventTTL",
+	} {
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("err = %v, does not name %s", err, name)
 		}

@@ -11,9 +11,10 @@ type Limits struct {
 	InboxMax          int           // commands and reads proposed and not yet answered; more are ErrBusy
 	FuturesPendingMax int           // futures that are not settled; more are ErrTooManyFutures
 	WaitersMax        int           // waits held for callers; more are ErrTooManyWaiters
-	EventsMax         int           // names remembered or waited for; more are ErrTooManyEvents
+	EventsMax         int           // names remembered, waited for or to be set; more are ErrTooManyEvents
 	WorkersMax        int           // attempts under way at once; further fetches queue
 	TTLDefault        time.Duration // how long a settled future is kept when its submit does not say
+	EventTTL          time.Duration // how long an event is remembered that is neither set nor waited for
 }
 
 // DefaultLimits suit one machine with 2 cores and 4 GiB.
@@ -25,6 +26,7 @@ func DefaultLimits() Limits {
 		EventsMax:         1_000_000,
 		WorkersMax:        256,
 		TTLDefault:        24 * time.Hour,
+		EventTTL:          24 * time.Hour,
 	}
 }
 
@@ -40,6 +42,7 @@ func (l Limits) validate() error {
 		{"EventsMax", int64(l.EventsMax)},
 		{"WorkersMax", int64(l.WorkersMax)},
 		{"TTLDefault", int64(l.TTLDefault)},
+		{"EventTTL", int64(l.EventTTL)},
 	} {
 		if f.value < 1 {
 			faults = append(faults, fmt.Errorf("await: %s is %d, must be at least 1", f.name, f.value))

@@ -16,6 +16,9 @@ func (s *State) restore(fact *record.Future) {
 	f := &future{fact: fact, stored: fact}
 	s.futures[fact.ID] = f
 	s.pending++
+	if fact.Sets != "" {
+		s.events.Reserve(fact.Sets)
+	}
 	switch {
 	case fact.Kind == record.KindTimer:
 		s.arm(f, fact.DueAt)
@@ -37,9 +40,7 @@ func (s *State) restore(fact *record.Future) {
 // restoreEvent puts a stored event back.
 func (s *State) restoreEvent(fact *record.Event) {
 	s.events.Restore(fact)
-	if fact.ExpiresAt != 0 {
-		s.fallAt(s.events.Get(fact.Name), fact.ExpiresAt)
-	}
+	s.fade(s.events.Get(fact.Name))
 }
 
 // restart decides what becomes of the attempts that the server before this one had under way. Their outcome is not

@@ -64,6 +64,9 @@ func (s *State) createAll(c *record.Submit) ([]*record.Future, error) {
 	if s.pending+len(c.Futures) > s.limits.FuturesPendingMax {
 		return nil, ErrTooManyFutures
 	}
+	if !s.roomToSet(c.Futures) {
+		return nil, ErrTooManyEvents
+	}
 	chosen := map[string]bool{}
 	for i := range c.Futures {
 		n := &c.Futures[i]
@@ -130,6 +133,9 @@ func (s *State) create(n *record.NewFuture) *future {
 	s.futures[n.ID] = f
 	s.dirty = append(s.dirty, f)
 	s.pending++
+	if n.Sets != "" {
+		s.events.Reserve(n.Sets)
+	}
 	switch {
 	case n.Kind == record.KindTimer:
 		fact.DueAt = begins
@@ -220,10 +226,18 @@ func (s *State) settle(f *future, e ending) {
 	s.tally.settled(f.fact)
 	f.waiters.Wake()
 	s.effects = append(s.effects, evict{f})
-	if f.fact.Sets != "" && e.state == record.StateSucceeded {
-		payload := &record.Payload{ContentType: "text/plain; charset=utf-8", Data: []byte(f.fact.ID)}
-		s.flag(&record.EventChange{Name: f.fact.Sets, Op: record.EventSet, Payload: payload})
+	if f.fact.Sets != "" {
+		s.keepPromise(f.fact)
 	}
+}
+
+// keepPromise sets the event that f, which is settled, was to set if it succeeded.
+func (s *State) keepPromise(f *record.Future) {
+	if f.State == record.StateSucceeded {
+		payload := &record.Payload{ContentType: "text/plain; charset=utf-8", Data: []byte(f.ID)}
+		s.flag(&record.EventChange{Name: f.Sets, Op: record.EventSet, Payload: payload})
+	}
+	s.events.Unreserve(f.Sets, s.at)
 }
 
 // evict takes a settled future out of memory once it is in the store.

@@ -12,8 +12,8 @@ import (
 
 // The verbs. Any goroutine may call them; each returns when what it says is durable.
 
-// Submit creates futures, all or none, and returns them in order. Errors: ErrTooManyFutures, *IDTakenError,
-// ErrDraining, ErrBusy.
+// Submit creates futures, all or none, and returns them in order. Errors: ErrTooManyFutures, ErrTooManyEvents (to be
+// set), *IDTakenError, ErrDraining, ErrBusy.
 func (k *Kernel) Submit(ctx context.Context, futures ...record.NewFuture) ([]*record.Future, error) {
 	made, err := k.SubmitOnce(ctx, &record.Submit{Futures: futures})
 	return made.Futures, err

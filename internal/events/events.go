@@ -11,7 +11,8 @@ import (
 	"github.com/awaitd/awaitd/internal/record"
 )
 
-// Registry holds every event that was ever set or is waited for. How many that may be is for the caller to say.
+// Registry holds every event that is remembered, waited for or reserved. How many that may be, and when one that is
+// idle is forgotten, is for the caller to say.
 type Registry struct {
 	byName  map[string]*Event
 	changed []*Event
@@ -22,13 +23,16 @@ func NewRegistry() *Registry { return &Registry{byName: map[string]*Event{}} }
 
 // Event is one named flag with the sleepers it wakes.
 type Event struct {
-	// Expiry is kept for the caller, who owns the clock: what makes the flag fall when its ttl has passed.
+	// Expiry is kept for the caller, who owns the clock: what makes the flag fall when its ttl has passed, or the event be
+	// forgotten when it has been idle for long.
 	Expiry loop.WheelHandle
 
-	name    string
-	fact    *record.Event // nil: never set, or forgotten
-	waiters loop.Waiters
-	changed bool
+	name     string
+	fact     *record.Event // nil: never set, or forgotten
+	waiters  loop.Waiters
+	left     record.Time // when a sleeper or a reservation left last, unwoken
+	reserved int
+	changed  bool
 }
 
 // Name is what the event is called.
@@ -49,13 +53,34 @@ func (e *Event) Waiting() int { return e.waiters.Len() }
 func (e *Event) Wait(w *loop.Waiter) { e.waiters.Add(w) }
 
 // Leave takes w out of the sleepers and forgets a name that nobody needs any more. Constant time.
-func (r *Registry) Leave(e *Event, w *loop.Waiter) {
+func (r *Registry) Leave(e *Event, w *loop.Waiter, at record.Time) {
 	e.waiters.Remove(w)
+	e.left = at
 	r.release(e)
 }
 
+// Reserve keeps room for a name that will be set some time. Unreserve undoes it, once for each time.
+func (r *Registry) Reserve(name string) { r.Get(name).reserved++ }
+
+// Unreserve undoes one Reserve.
+func (r *Registry) Unreserve(name string, at record.Time) {
+	e := r.byName[name]
+	e.reserved--
+	e.left = at
+	r.release(e)
+}
+
+// Idle reports whether nobody would miss e: it is down, nobody waits for it and nobody is to set it. since is from when
+// on that has been so, if nothing else was the case in between.
+func (e *Event) Idle() (since record.Time, idle bool) {
+	if e.fact == nil || e.fact.Set || e.waiters.Len() > 0 || e.reserved > 0 {
+		return 0, false
+	}
+	return max(e.fact.SetAt, e.fact.ClearedAt, e.left), true
+}
+
 func (r *Registry) release(e *Event) {
-	if e.fact == nil && e.waiters.Len() == 0 && r.byName[e.name] == e {
+	if e.fact == nil && e.waiters.Len() == 0 && e.reserved == 0 && r.byName[e.name] == e {
 		delete(r.byName, e.name)
 	}
 }
@@ -68,7 +93,7 @@ func (r *Registry) Look(name string) *record.Event {
 	return &record.Event{Name: name}
 }
 
-// Known reports whether the name is remembered or waited for already.
+// Known reports whether the name is remembered, waited for or reserved already.
 func (r *Registry) Known(name string) bool { return r.byName[name] != nil }
 
 // Get finds the event of that name, or makes room for it.
@@ -81,13 +106,11 @@ func (r *Registry) Get(name string) *Event {
 	return e
 }
 
-// Len is how many names are remembered or waited for.
+// Len is how many names are remembered, waited for or reserved.
 func (r *Registry) Len() int { return len(r.byName) }
 
 // Restore puts a stored event back, before the first turn.
-func (r *Registry) Restore(fact *record.Event) {
-	r.byName[fact.Name] = &Event{name: fact.Name, fact: fact}
-}
+func (r *Registry) Restore(fact *record.Event) { r.Get(fact.Name).fact = fact }
 
 // Set raises the flag, counts a generation and wakes everybody who waits, in the order they came. With a ttl > 0
 // the fact says when the flag is to fall; making it fall is the caller's affair.
@@ -118,13 +141,14 @@ func next(e *Event, p *record.Payload, at record.Time) *record.Event {
 	fact.Generation++
 	fact.Version++
 	fact.SetAt = at
+	fact.ClearedAt = 0
 	fact.Payload = p
 	return &fact
 }
 
 // Clear lowers the flag. Who was woken stays woken; generation and payload of the last set stay. It changes
 // nothing when the flag is down.
-func (r *Registry) Clear(e *Event) {
+func (r *Registry) Clear(e *Event, at record.Time) {
 	if e.fact == nil || !e.fact.Set {
 		return
 	}
@@ -132,6 +156,7 @@ func (r *Registry) Clear(e *Event) {
 	fact.Set = false
 	fact.Version++
 	fact.ExpiresAt = 0
+	fact.ClearedAt = at
 	r.put(e, &fact)
 }
 

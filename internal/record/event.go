@@ -15,5 +15,6 @@ type Event struct {
 	Version    uint64 // grows by one with each change, clears included; the ETag
 	SetAt      Time   // of the last set or pulse
 	ExpiresAt  Time   // when a set with a ttl is cleared again; 0 for never
+	ClearedAt  Time   // when it was cleared since the last set or pulse; 0 if it was not
 	Payload    *Payload
 }
