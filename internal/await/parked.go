@@ -92,7 +92,7 @@ func (s *State) park(p *parkedWait, r WaitRequest, known map[string]*record.Futu
 	case s.waits.size >= s.limits.WaitersMax:
 		p.ask.err = ErrTooManyWaiters
 		return atOnce
-	case !s.roomForEvents(r.For):
+	case !s.roomForEvents(w):
 		p.ask.err = ErrTooManyEvents
 		return atOnce
 	}
@@ -103,21 +103,19 @@ func (s *State) park(p *parkedWait, r WaitRequest, known map[string]*record.Futu
 	return later
 }
 
-// roomForEvents reports whether the names in e that are new fit beside those that are known.
-func (s *State) roomForEvents(e *api.Expr) bool {
-	room := s.limits.EventsMax - s.events.Len()
-	return room >= api.LeavesMax || s.newNames(e) <= room
-}
-
-func (s *State) newNames(e *api.Expr) int {
-	if e.Op == api.OpEvent && !s.events.Known(e.Ref) {
-		return 1
+// roomForEvents reports whether the names in w that are new fit beside those that are known. A name counts once.
+func (s *State) roomForEvents(w *wait) bool {
+	room := max(0, s.limits.EventsMax-s.events.Len())
+	if room >= len(w.leaves) {
+		return true
 	}
-	n := 0
-	for i := range e.Of {
-		n += s.newNames(&e.Of[i])
+	fresh := map[string]bool{}
+	for i := range w.leaves {
+		if e := w.leaves[i].expr; e.Op == api.OpEvent && !s.events.Known(e.Ref) {
+			fresh[e.Ref] = true
+		}
 	}
-	return n
+	return len(fresh) <= room
 }
 
 // decided is told by the wait that it is over. A wait that is over before it slept is answered by park.
