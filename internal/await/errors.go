@@ -39,6 +39,17 @@ func (e *SettledError) Error() string {
 	return fmt.Sprintf("await: the future %s is settled already", e.Future.ID)
 }
 
+// RefusedError carries the future that stands in the way, as it was when it did. It wraps ErrNotSettleable or
+// ErrNotSettled.
+type RefusedError struct {
+	View   View
+	Reason error
+}
+
+func (e *RefusedError) Error() string { return fmt.Sprintf("%v: %s", e.Reason, e.View.ID) }
+
+func (e *RefusedError) Unwrap() error { return e.Reason }
+
 // errCold says that apply does not know a future: it is settled and only in the store, or unknown.
 var errCold = errors.New("await: not in memory")
 

@@ -279,7 +279,7 @@ func (s *State) settlePromise(c *record.Settle) (*record.Future, error) {
 	case f == nil:
 		return nil, errCold
 	case f.fact.Kind != record.KindPromise:
-		return nil, ErrNotSettleable
+		return nil, &RefusedError{s.view(f), ErrNotSettleable}
 	case f.fact.State.Settled():
 		return settledAgain(f.fact, c)
 	case c.Failure != nil:
@@ -314,6 +314,6 @@ func (s *State) delete(c *record.Delete) error {
 	case f.fact.State.Settled():
 		return errAgain
 	default:
-		return ErrNotSettled
+		return &RefusedError{s.view(f), ErrNotSettled}
 	}
 }

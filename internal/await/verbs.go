@@ -38,6 +38,8 @@ type View struct {
 	Queue int // its place among the fetches of its key that wait for a worker; 0 when it does not queue
 }
 
+func (s *State) view(f *future) View { return View{f.fact, s.queue.position(f)} }
+
 // Future reads a future. Error: *UnknownFutureError.
 func (k *Kernel) Future(ctx context.Context, id string) (View, error) {
 	return insist(func() (View, error) { return k.future(ctx, id) })
@@ -50,7 +52,7 @@ func (k *Kernel) future(ctx context.Context, id string) (View, error) {
 		if f == nil {
 			return atOnce
 		}
-		p.answer = View{f.fact, s.queue.position(f)}
+		p.answer = s.view(f)
 		if f.dirty || k.committing {
 			return inOrder
 		}
@@ -135,7 +137,7 @@ func (k *Kernel) cancel(ctx context.Context, id string) (*record.Future, error) 
 }
 
 // Resolve ends a promise with a JSON value. The same value again gives the same answer. Errors: *SettledError,
-// ErrNotSettleable, *UnknownFutureError.
+// ErrNotSettleable (as *RefusedError), *UnknownFutureError.
 func (k *Kernel) Resolve(ctx context.Context, id string, value []byte) (*record.Future, error) {
 	c := &record.Settle{ID: id, Value: value}
 	return insist(func() (*record.Future, error) { return k.settlePromise(ctx, c) })
@@ -155,7 +157,7 @@ func (k *Kernel) settlePromise(ctx context.Context, c *record.Settle) (*record.F
 			return nil, err
 		}
 		if f.Kind != record.KindPromise {
-			return nil, ErrNotSettleable
+			return nil, &RefusedError{View{Future: f}, ErrNotSettleable}
 		}
 		return settledAgain(f, c)
 	}
@@ -169,7 +171,8 @@ func futureOf(answer any, err error) (*record.Future, error) {
 	return answer.(*record.Future), nil
 }
 
-// Delete forgets a settled future. Errors: ErrNotSettled, *UnknownFutureError.
+// Delete forgets a settled future. Errors: ErrNotSettled (as *RefusedError), *UnknownFutureError. Who finds it there
+// and is overtaken by another Delete hears of no error: it is forgotten.
 func (k *Kernel) Delete(ctx context.Context, id string) error {
 	_, err := k.Future(ctx, id)
 	if err != nil {

@@ -39,14 +39,14 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Context().Err() != nil && errors.Is(err, r.Context().Err()) {
 		panic(http.ErrAbortHandler) // the caller has gone
 	}
-	p := s.problem(err)
+	p := s.problem(r.Context(), err)
 	if p.Code == api.CodeInternal {
 		s.Log.Error("a request failed", "route", routeOf(w).label, "error", err)
 	}
 	s.refuse(w, r, p)
 }
 
-func (s *Server) problem(err error) *api.Problem {
+func (s *Server) problem(ctx context.Context, err error) *api.Problem {
 	if p, ok := errors.AsType[*api.Problem](err); ok {
 		return p
 	}
@@ -58,8 +58,10 @@ func (s *Server) problem(err error) *api.Problem {
 	}
 	if settled, ok := errors.AsType[*await.SettledError](err); ok {
 		p := api.NewProblem(api.CodeAlreadySettled, "The future is settled already, with another outcome.")
-		p.Future = s.view().future(await.View{Future: settled.Future})
-		return p
+		return s.with(ctx, p, await.View{Future: settled.Future})
+	}
+	if refused, ok := errors.AsType[*await.RefusedError](err); ok {
+		return s.with(ctx, s.problem(ctx, refused.Reason), refused.View)
 	}
 	if errors.Is(err, store.ErrCursor) {
 		return badParameter("cursor", "Give the next_cursor of the page before, with the other parameters unchanged.")
@@ -72,17 +74,13 @@ func (s *Server) problem(err error) *api.Problem {
 	return api.NewProblem(api.CodeInternal, "The server could not do this; its log says more.")
 }
 
-// withFuture adds the future that stands in the way to a problem that shows it.
-func (s *Server) withFuture(ctx context.Context, id string, err error) error {
-	if !errors.Is(err, await.ErrNotSettleable) && !errors.Is(err, await.ErrNotSettled) {
-		return err
+// with adds the future that stands in the way to a problem.
+func (s *Server) with(ctx context.Context, p *api.Problem, of await.View) *api.Problem {
+	shown, err := s.show(ctx, of)
+	if err != nil {
+		return s.problem(ctx, err)
 	}
-	v, unread := s.kernel.Future(ctx, id)
-	if unread != nil {
-		return unread // it has been forgotten meanwhile, and that is the truth now
-	}
-	p := s.problem(err)
-	p.Future = s.view().future(v)
+	p.Future = shown
 	return p
 }
 

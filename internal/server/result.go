@@ -26,8 +26,7 @@ func (s *Server) getResult(w http.ResponseWriter, r *http.Request) error {
 		return s.pending(w, v)
 	case v.State != record.StateSucceeded:
 		p := api.NewProblem(api.CodeResultUnavailable, "The future has no result; its error says why.")
-		p.Future = s.view().future(v)
-		return p
+		return s.with(r.Context(), p, v)
 	default:
 		return s.serveResult(w, r, v)
 	}
@@ -38,6 +37,9 @@ func (s *Server) getResult(w http.ResponseWriter, r *http.Request) error {
 func (s *Server) serveResult(w http.ResponseWriter, r *http.Request, v await.View) error {
 	body, err := s.Bodies.OpenBody(v.Result.Body)
 	if err != nil {
+		if _, gone := s.kernel.Future(r.Context(), v.ID); gone != nil {
+			return gone // and its body with it, since it was looked at
+		}
 		return fmt.Errorf("result of %s: %w", v.ID, err)
 	}
 	defer func() { _ = body.Close() }()
