@@ -99,18 +99,18 @@ var catalogue = []ProblemPage{
 	},
 	{
 		CodeTooManyFutures, "Too many futures are pending", 429,
-		"As many futures are pending as this server takes. Nothing was created; come back after Retry-After seconds, " +
-			"when some have settled.",
+		"As many futures are pending as this server takes, or their requests take as many bytes. Nothing was created; " +
+			"come back after Retry-After seconds, when some have settled.",
 	},
 	{
 		CodeTooManyWaiters, "Too many requests are held", 429,
-		"As many requests are held as this server takes. Ask without wait, or come back after Retry-After seconds. One " +
-			"wait over several things replaces several waits.",
+		"As many requests are held as this server takes, or they wait for as many things. Ask without wait, or come back " +
+			"after Retry-After seconds. One wait over several things replaces several waits.",
 	},
 	{
 		CodeTooManyEvents, "Too many events are remembered", 429,
-		"As many events are remembered, waited for or to be set as this server takes. Nothing was done. Delete events " +
-			"that are no longer needed, or set them with a ttl.",
+		"As many events are remembered, waited for or to be set as this server takes, or their payloads take as many " +
+			"bytes. Nothing was done. Delete events that are no longer needed, or set them with a ttl.",
 	},
 	{
 		CodeInternal, "The server has a fault", 500,

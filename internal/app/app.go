@@ -88,6 +88,7 @@ func (a *App) build() (err error) {
 	limits := await.DefaultLimits()
 	limits.WorkersMax = a.options.Workers
 	limits.FuturesPendingMax = a.options.MaxPending
+	limits.PendingBytesMax = int64(a.options.MaxPendingBytes)
 	limits.WaitersMax = a.options.MaxWaiters
 	limits.TTLDefault = a.options.FutureTTL
 	limits.EventTTL = a.options.EventTTL

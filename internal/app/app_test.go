@@ -28,7 +28,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func options() Options {
 	return Options{
 		Addr: "127.0.0.1:0", AllowTarget: []string{"127.0.0.1/32"}, Workers: 64, MaxWait: time.Minute, MaxBody: 1 << 20,
-		MaxPending: 100_000, MaxWaiters: 10_000,
+		MaxPending: 100_000, MaxPendingBytes: 1 << 30, MaxWaiters: 10_000,
 		Memory: true, FutureTTL: time.Hour, EventTTL: time.Hour, IdempotencyTTL: time.Hour, Grace: 10 * time.Second,
 		LogFormat: "auto", Version: "test",
 	}
@@ -350,6 +350,7 @@ func TestAllFaultsAreReportedTogether(t *testing.T) {
 	_, err := New(o, slog.New(slog.DiscardHandler))
 	for _, fault := range []string{
 		"--addr", "--data-dir", "--workers", "--max-wait", "--max-body", "--max-pending", "--max-waiters",
+		"--max-pending-bytes",
 		"--future-ttl", "--event-ttl", "--idempotency-ttl",
 		`allow-target "10.0.0.0/99"`, `allow-target "a b"`, keys + ": line 1",
 	} {

@@ -11,15 +11,17 @@ type EventAnswer struct {
 	Woken int
 }
 
-// changeEvent does what a caller asks of a named event, within the bound on names.
+// changeEvent does what a caller asks of a named event, within the bounds on names and payloads.
 func (s *State) changeEvent(c *record.EventChange) (EventAnswer, error) {
 	counts := c.Op == record.EventSet || c.Op == record.EventPulse
-	switch {
-	case s.events.Known(c.Name):
-	case !counts:
+	known := s.events.Known(c.Name)
+	switch more := c.Payload.Bytes() - s.events.Look(c.Name).Payload.Bytes(); {
+	case !counts && !known:
 		return EventAnswer{Event: s.events.Look(c.Name)}, nil
-	case s.events.Len() >= s.limits.EventsMax:
+	case counts && !known && s.events.Len() >= s.limits.EventsMax:
 		return EventAnswer{}, ErrTooManyEvents
+	case counts && more > 0 && s.events.Bytes()+more > s.limits.EventBytesMax:
+		return EventAnswer{}, ErrEventsTooLarge
 	}
 	return s.flag(c), nil
 }

@@ -583,6 +583,63 @@ func TestBoundsAreAnswers(t *testing.T) {
 	})
 }
 
+// What callers leave behind is bounded in bytes and leaves, too, and given back when it is not needed any more.
+func TestBytesAndLeavesAreBounded(t *testing.T) {
+	limits := small()
+	size := int64(len(newFetch("a").Request))
+	limits.PendingBytesMax, limits.EventBytesMax, limits.WaitLeavesHeldMax = 2*size+5, 10, 3
+	inHouse(t, limits, func(h *house) {
+		labelled := newFetch("c")
+		labelled.Labels = []record.Label{{Key: "key", Value: "val"}}
+		h.submit("a", "b")
+		if _, err := h.kernel.Submit(h.Context(), newFetch("d")); !errors.Is(err, ErrFuturesTooLarge) {
+			h.Errorf("a third request: %v", err)
+		}
+		h.succeed("a", 1)
+		if _, err := h.kernel.Submit(h.Context(), labelled); !errors.Is(err, ErrFuturesTooLarge) {
+			h.Errorf("a third request with labels: %v", err)
+		}
+		h.submit("d")
+		if _, err := h.kernel.Cancel(h.Context(), "b"); err != nil {
+			h.Error(err)
+		}
+		h.succeed("d", 1)
+		if h.kernel.state.pendingBytes != 0 {
+			h.Errorf("%d bytes are kept of nothing", h.kernel.state.pendingBytes)
+		}
+
+		set := func(name, payload string) error {
+			c := &record.EventChange{Name: name, Op: record.EventSet, Payload: &record.Payload{Data: []byte(payload)}}
+			_, err := h.kernel.ChangeEvent(h.Context(), c)
+			return err
+		}
+		if err := errors.Join(set("e", "12345678"), set("f", "12"), set("e", "87654321"), set("e", "1234567")); err != nil {
+			h.Error(err)
+		}
+		if err := set("f", "1234"); !errors.Is(err, ErrEventsTooLarge) {
+			h.Errorf("an eleventh byte: %v", err)
+		}
+		h.forget("e")
+		if err := errors.Join(set("f", "1234567890"), set("g", "")); err != nil {
+			h.Error(err)
+		}
+
+		w1, w2 := h.wait(`{"all":["event:x","event:y"]}`), h.wait(`{"any":["event:x","event:y"]}`)
+		if a, b := w1.now(), w2.now(); a != "sleeps" || b != ErrTooManyLeaves.Error() {
+			h.Errorf("four leaves: %s, %s", a, b)
+		}
+		h.set("x")
+		h.set("y")
+		if got := w1.now(); got != "satisfied: event:x event:y" {
+			h.Errorf("the first: %s", got)
+		}
+		w3 := h.wait(`{"all":["event:1","event:2","event:3"]}`)
+		if got := w3.now(); got != "sleeps" {
+			h.Errorf("three leaves in the room that is free: %s", got)
+		}
+	})
+}
+
 // A fetch that sets an event has room for it from its submit on: without room it is refused, and when it is settled
 // nothing is beyond the bound.
 func TestAFetchHasRoomForTheEventItSets(t *testing.T) {
@@ -658,7 +715,8 @@ func TestAFullInboxStillTakesOutcomes(t *testing.T) {
 func TestLimitsAreChecked(t *testing.T) {
 	_, err := New(Options{Limits: Limits{WorkersMax: 1, InboxMax: -1}})
 	for _, name := range []string{
-		"InboxMax is -1", "FuturesPendingMax", "WaitersMax", "EventsMax", "TTLDefault", "EventTTL",
+		"InboxMax is -1", "FuturesPendingMax", "PendingBytesMax", "WaitersMax", "WaitLeavesHeldMax", "EventsMax",
+		"EventBytesMax", "TTLDefault", "EventTTL",
 	} {
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("err = %v, does not name %s", err, name)

@@ -10,8 +10,11 @@ import (
 type Limits struct {
 	InboxMax          int           // commands and reads proposed and not yet answered; more are ErrBusy
 	FuturesPendingMax int           // futures that are not settled; more are ErrTooManyFutures
+	PendingBytesMax   int64         // of requests and labels of futures that are not settled; more are ErrFuturesTooLarge
 	WaitersMax        int           // waits held for callers; more are ErrTooManyWaiters
+	WaitLeavesHeldMax int           // leaves of all waits held for callers; more are ErrTooManyLeaves
 	EventsMax         int           // names remembered, waited for or to be set; more are ErrTooManyEvents
+	EventBytesMax     int64         // of the payloads of events; more are ErrEventsTooLarge
 	WorkersMax        int           // attempts under way at once; further fetches queue
 	TTLDefault        time.Duration // how long a settled future is kept when its submit does not say
 	EventTTL          time.Duration // how long an event is remembered that is neither set nor waited for
@@ -22,8 +25,11 @@ func DefaultLimits() Limits {
 	return Limits{
 		InboxMax:          16_384,
 		FuturesPendingMax: 1_000_000,
+		PendingBytesMax:   1 << 30,
 		WaitersMax:        100_000,
+		WaitLeavesHeldMax: 1_000_000,
 		EventsMax:         1_000_000,
+		EventBytesMax:     256 << 20,
 		WorkersMax:        256,
 		TTLDefault:        24 * time.Hour,
 		EventTTL:          24 * time.Hour,
@@ -38,8 +44,11 @@ func (l Limits) validate() error {
 	}{
 		{"InboxMax", int64(l.InboxMax)},
 		{"FuturesPendingMax", int64(l.FuturesPendingMax)},
+		{"PendingBytesMax", l.PendingBytesMax},
 		{"WaitersMax", int64(l.WaitersMax)},
+		{"WaitLeavesHeldMax", int64(l.WaitLeavesHeldMax)},
 		{"EventsMax", int64(l.EventsMax)},
+		{"EventBytesMax", l.EventBytesMax},
 		{"WorkersMax", int64(l.WorkersMax)},
 		{"TTLDefault", int64(l.TTLDefault)},
 		{"EventTTL", int64(l.EventTTL)},

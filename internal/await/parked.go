@@ -92,6 +92,9 @@ func (s *State) park(p *parkedWait, r WaitRequest, known map[string]*record.Futu
 	case s.waits.size >= s.limits.WaitersMax:
 		p.ask.err = ErrTooManyWaiters
 		return atOnce
+	case s.leavesHeld+len(w.leaves) > s.limits.WaitLeavesHeldMax:
+		p.ask.err = ErrTooManyLeaves
+		return atOnce
 	case !s.roomForEvents(w):
 		p.ask.err = ErrTooManyEvents
 		return atOnce
@@ -100,6 +103,7 @@ func (s *State) park(p *parkedWait, r WaitRequest, known map[string]*record.Futu
 	p.wait, p.since = w, s.at
 	p.timer = s.due.Insert(onWheel(s.at.Add(r.Timeout)), p)
 	s.waits.add(p)
+	s.leavesHeld += len(w.leaves)
 	return later
 }
 
@@ -145,6 +149,7 @@ func (p *parkedWait) wake(a *WaitAnswer) {
 func (p *parkedWait) end() {
 	s := p.wait.state
 	s.waits.remove(p)
+	s.leavesHeld -= len(p.wait.leaves)
 	s.due.Cancel(p.timer)
 	p.timer = zeroTimer
 	p.wait.leaveAll()

@@ -16,6 +16,7 @@ func (s *State) restore(fact *record.Future) {
 	f := &future{fact: fact, stored: fact}
 	s.futures[fact.ID] = f
 	s.pending++
+	s.pendingBytes += kept(fact.Request, fact.Labels)
 	if fact.Sets != "" {
 		s.events.Reserve(fact.Sets)
 	}

@@ -64,6 +64,13 @@ func (s *State) createAll(c *record.Submit) ([]*record.Future, error) {
 	if s.pending+len(c.Futures) > s.limits.FuturesPendingMax {
 		return nil, ErrTooManyFutures
 	}
+	bytes := s.pendingBytes
+	for i := range c.Futures {
+		bytes += kept(c.Futures[i].Request, c.Futures[i].Labels)
+	}
+	if bytes > s.limits.PendingBytesMax {
+		return nil, ErrFuturesTooLarge
+	}
 	if !s.roomToSet(c.Futures) {
 		return nil, ErrTooManyEvents
 	}
@@ -86,6 +93,15 @@ func (s *State) createAll(c *record.Submit) ([]*record.Future, error) {
 		created[i] = s.create(&c.Futures[i]).fact
 	}
 	return created, nil
+}
+
+// kept is how many bytes of its caller's a future keeps until it is settled: those that a caller can make many of.
+func kept(r record.Packed, labels []record.Label) int64 {
+	n := len(r)
+	for _, l := range labels {
+		n += len(l.Key) + len(l.Value)
+	}
+	return int64(n)
 }
 
 // free is nil when no future has the id that a caller chose. One that has expired has it no more, swept or not: the
@@ -133,6 +149,7 @@ func (s *State) create(n *record.NewFuture) *future {
 	s.futures[n.ID] = f
 	s.dirty = append(s.dirty, f)
 	s.pending++
+	s.pendingBytes += kept(fact.Request, fact.Labels)
 	if n.Sets != "" {
 		s.events.Reserve(n.Sets)
 	}
@@ -210,6 +227,7 @@ func failed(t record.FailureType, message string) ending {
 
 // settle ends f for good and wakes everybody who waits for it.
 func (s *State) settle(f *future, e ending) {
+	s.pendingBytes -= kept(f.fact.Request, f.fact.Labels)
 	s.change(f, func(fact *record.Future) {
 		fact.State = e.state
 		fact.Reason = record.ReasonNone

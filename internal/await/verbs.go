@@ -12,8 +12,8 @@ import (
 
 // The verbs. Any goroutine may call them; each returns when what it says is durable.
 
-// Submit creates futures, all or none, and returns them in order. Errors: ErrTooManyFutures, ErrTooManyEvents (to be
-// set), *IDTakenError, ErrDraining, ErrBusy.
+// Submit creates futures, all or none, and returns them in order. Errors: ErrTooManyFutures, ErrFuturesTooLarge,
+// ErrTooManyEvents (to be set), *IDTakenError, ErrDraining, ErrBusy.
 func (k *Kernel) Submit(ctx context.Context, futures ...record.NewFuture) ([]*record.Future, error) {
 	made, err := k.SubmitOnce(ctx, &record.Submit{Futures: futures})
 	return made.Futures, err
@@ -182,7 +182,7 @@ func (k *Kernel) Delete(ctx context.Context, id string) error {
 	return err
 }
 
-// ChangeEvent does one operation on an event. Error: ErrTooManyEvents.
+// ChangeEvent does one operation on an event. Errors: ErrTooManyEvents, ErrEventsTooLarge.
 func (k *Kernel) ChangeEvent(ctx context.Context, c *record.EventChange) (EventAnswer, error) {
 	answer, err := k.command(ctx, c)
 	if err != nil {
@@ -204,8 +204,8 @@ type WaitRequest struct {
 }
 
 // Wait returns when the expression is decided, the timeout is over or the server drains, whichever comes first.
-// Errors: *UnknownFutureError before anything waits, ErrTooManyWaiters, ErrTooManyEvents, ErrBusy, and ctx's when
-// the caller leaves.
+// Errors: *UnknownFutureError before anything waits, ErrTooManyWaiters, ErrTooManyLeaves, ErrTooManyEvents, ErrBusy,
+// and ctx's when the caller leaves.
 func (k *Kernel) Wait(ctx context.Context, r WaitRequest) (*WaitAnswer, error) {
 	var known map[string]*record.Future
 	for {

@@ -15,6 +15,7 @@ import (
 // idle is forgotten, is for the caller to say.
 type Registry struct {
 	byName  map[string]*Event
+	bytes   int64 // of all payloads
 	changed []*Event
 }
 
@@ -109,8 +110,14 @@ func (r *Registry) Get(name string) *Event {
 // Len is how many names are remembered, waited for or reserved.
 func (r *Registry) Len() int { return len(r.byName) }
 
+// Bytes is how many bytes all payloads take.
+func (r *Registry) Bytes() int64 { return r.bytes }
+
 // Restore puts a stored event back, before the first turn.
-func (r *Registry) Restore(fact *record.Event) { r.Get(fact.Name).fact = fact }
+func (r *Registry) Restore(fact *record.Event) {
+	r.Get(fact.Name).fact = fact
+	r.bytes += fact.Payload.Bytes()
+}
 
 // Set raises the flag, counts a generation and wakes everybody who waits, in the order they came. With a ttl > 0
 // the fact says when the flag is to fall; making it fall is the caller's affair.
@@ -169,7 +176,9 @@ func (r *Registry) Delete(e *Event) {
 }
 
 func (r *Registry) put(e *Event, fact *record.Event) {
+	r.bytes -= e.Fact().Payload.Bytes()
 	e.fact = fact
+	r.bytes += e.Fact().Payload.Bytes()
 	if !e.changed {
 		e.changed = true
 		r.changed = append(r.changed, e)

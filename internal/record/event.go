@@ -6,6 +6,14 @@ type Payload struct {
 	Data        []byte
 }
 
+// Bytes is how many bytes p takes; none when it is nil.
+func (p *Payload) Bytes() int64 {
+	if p == nil {
+		return 0
+	}
+	return int64(len(p.ContentType) + len(p.Data))
+}
+
 // Event is the fact of one named event. It is immutable (see the package comment). An event that was never set
 // has no fact.
 type Event struct {
