@@ -137,9 +137,9 @@ var catalogue = []ProblemPage{
 			"slow_callbacks in /loop names callbacks that took too long.",
 	},
 	{
-		CodeStorageFull, "The disk is full", 507,
-		"There is no space left to remember a change. Nothing was changed; reads and waits go on. The operator can make " +
-			"space, or delete settled futures.",
+		CodeStorageFull, "The store is full", 507,
+		"There is no room left on the disk, or in the memory that --memory may take, to remember a change. Nothing was " +
+			"changed; reads and waits go on. The operator can make room, or delete settled futures.",
 	},
 }
 

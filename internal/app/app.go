@@ -106,7 +106,7 @@ func (a *App) build() (err error) {
 
 func (a *App) openStore() (err error) {
 	if a.options.Memory {
-		a.store = store.OpenMemory()
+		a.store = store.OpenMemoryWithin(int64(a.options.MaxMemory))
 		return nil
 	}
 	a.store, err = store.Open(store.Options{Dir: a.options.DataDir, Sync: a.options.Sync, Log: a.log})
@@ -167,7 +167,7 @@ func (a *App) buildServer(registry *prometheus.Registry) error {
 	}
 	s, err := server.New(server.Options{
 		Kernel: a.kernel, Bodies: a.store, Metrics: registry, Keys: a.keys, HostsAllowed: hosts,
-		Now: a.kernel.Wall, Admit: a.guard.Admit, Room: a.store.Room, WaitMax: a.options.MaxWait,
+		Now: a.kernel.Wall, Admit: a.guard.Admit, Room: a.store.Room, Spare: a.store.Spare, WaitMax: a.options.MaxWait,
 		KeyTTL:       a.options.IdempotencyTTL,
 		BodyBytesMax: int64(a.options.MaxBody), Console: console.New(), Log: a.log,
 	})

@@ -28,7 +28,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func options() Options {
 	return Options{
 		Addr: "127.0.0.1:0", AllowTarget: []string{"127.0.0.1/32"}, Workers: 64, MaxWait: time.Minute, MaxBody: 1 << 20,
-		MaxPending: 100_000, MaxPendingBytes: 1 << 30, MaxWaiters: 10_000,
+		MaxPending: 100_000, MaxPendingBytes: 1 << 30, MaxMemory: 1 << 30, MaxWaiters: 10_000,
 		Memory: true, FutureTTL: time.Hour, EventTTL: time.Hour, IdempotencyTTL: time.Hour, Grace: 10 * time.Second,
 		LogFormat: "auto", Version: "test",
 	}
@@ -340,6 +340,39 @@ func TestNothingPrivateIsReachableByDefault(t *testing.T) {
 	}
 }
 
+// A server in memory that is full of answers takes no more work, and takes it again when some have been deleted.
+func TestMemoryIsBounded(t *testing.T) {
+	target := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write(make([]byte, 320_000))
+	}))
+	t.Cleanup(target.Close)
+	o := options()
+	o.MaxMemory = 1 << 20
+	r := launch(t, o)
+	var kept []string
+	for {
+		var made struct {
+			future
+			Code string
+		}
+		if r.call("POST", "/fetch?wait=30s", `{"url":"`+target.URL+`"}`, &made, 200, 507); made.Code != "" {
+			if made.Code != "storage-full" {
+				t.Errorf("code %s", made.Code)
+			}
+			break
+		}
+		kept = append(kept, made.ID)
+		if len(kept) > 3 {
+			t.Fatalf("%d answers of 320 kB are kept in 1 MiB", len(kept))
+		}
+	}
+	if len(kept) != 3 {
+		t.Errorf("%d answers of 320 kB are kept in 1 MiB", len(kept))
+	}
+	r.call("DELETE", "/futures/"+kept[0], "", nil, 204)
+	r.call("POST", "/fetch?wait=30s", `{"url":"`+target.URL+`"}`, nil, 200)
+}
+
 // All faults of the options come together, in the words of the command line.
 func TestAllFaultsAreReportedTogether(t *testing.T) {
 	keys := filepath.Join(t.TempDir(), "keys")
@@ -350,7 +383,7 @@ func TestAllFaultsAreReportedTogether(t *testing.T) {
 	_, err := New(o, slog.New(slog.DiscardHandler))
 	for _, fault := range []string{
 		"--addr", "--data-dir", "--workers", "--max-wait", "--max-body", "--max-pending", "--max-waiters",
-		"--max-pending-bytes",
+		"--max-pending-bytes", "--max-memory",
 		"--future-ttl", "--event-ttl", "--idempotency-ttl",
 		`allow-target "10.0.0.0/99"`, `allow-target "a b"`, keys + ": line 1",
 	} {

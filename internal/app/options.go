@@ -37,6 +37,7 @@ type Options struct {
 	MaxWaiters     int           `default:"100000" help:"Callers held at once. More are refused with 429."`
 	Grace          time.Duration `default:"10s" help:"After SIGTERM, time for running attempts to end."`
 
+	MaxMemory       Bytes `default:"1GiB" help:"With --memory: bytes that are kept, answers of targets included. Near that, new work is refused with 507."`
 	MaxPendingBytes Bytes `default:"1GiB" help:"Bytes that the requests of pending futures may take. More are refused with 429."`
 
 	LogLevel  slog.Level `default:"info" help:"Log from this level on: debug, info, warn or error."`
@@ -85,6 +86,7 @@ func (o *Options) validate() error {
 	need(o.EventTTL > 0, "--event-ttl is %v, must be more than 0", o.EventTTL)
 	need(o.IdempotencyTTL > 0, "--idempotency-ttl is %v, must be more than 0", o.IdempotencyTTL)
 	need(o.MaxPending >= 1, "--max-pending is %d, must be at least 1", o.MaxPending)
+	need(o.MaxMemory >= 1<<20, "--max-memory is %d bytes, must be at least 1MiB", o.MaxMemory)
 	need(o.MaxPendingBytes >= 1, "--max-pending-bytes is %d, must be at least 1B", o.MaxPendingBytes)
 	need(o.MaxWaiters >= 1, "--max-waiters is %d, must be at least 1", o.MaxWaiters)
 	need(o.Grace >= 0 && o.Grace <= time.Hour, "--grace is %v, must be from 0s to 1h", o.Grace)

@@ -25,7 +25,7 @@ var mistakes = []struct {
 	{await.ErrEventsTooLarge, api.CodeTooManyEvents, "The payloads of events take as much as this server keeps."},
 	{await.ErrTooManyWaiters, api.CodeTooManyWaiters, "As many requests are held as this server takes."},
 	{await.ErrTooManyLeaves, api.CodeTooManyWaiters, "Requests that are held wait for as much as this server takes."},
-	{store.ErrFull, api.CodeStorageFull, "The disk is nearly full. What is under way goes on; nothing new is taken."},
+	{store.ErrFull, api.CodeStorageFull, "Hardly any room is left. What is under way goes on; nothing new is taken."},
 	{await.ErrKeyReused, api.CodeIdempotencyMismatch, "This Idempotency-Key was used for another request."},
 	{await.ErrNotSettleable, api.CodeNotSettleable, "Only a promise can be resolved or rejected; this is none."},
 	{await.ErrNotSettled, api.CodeNotSettled, "The future is not settled yet; wait for it, or cancel it first."},

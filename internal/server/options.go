@@ -43,6 +43,8 @@ type Options struct {
 	Admit func(*url.URL) error
 	// Room is nil, or says that the store has no room for what a call would create (store.ErrFull).
 	Room func() error
+	// Spare is nil, or says that it has no room even for what is under way.
+	Spare func() error
 	// Ready is nil, or says why the server cannot take work although its loop turns.
 	Ready func() error
 
@@ -84,6 +86,9 @@ func (o *Options) fillIn() {
 	}
 	if o.Room == nil {
 		o.Room = func() error { return nil }
+	}
+	if o.Spare == nil {
+		o.Spare = func() error { return nil }
 	}
 	if o.Ready == nil {
 		o.Ready = func() error { return nil }

@@ -27,6 +27,7 @@ const (
 	streams                     // with Accept: text/event-stream it would stream
 	anyQuery                    // it reads its query itself
 	bodied                      // it takes a body
+	keeps                       // what it takes is kept, though it creates nothing
 )
 
 // endpoints is everything that the server answers. HEAD is answered wherever GET is.
@@ -42,8 +43,8 @@ func (s *Server) endpoints() []endpoint {
 		{"DELETE", "/futures/{id}", s.deleteFuture, nil, 0},
 		{"GET", "/futures/{id}/result", s.getResult, wait, 0},
 		{"POST", "/futures/{id}/cancel", s.cancelFuture, nil, 0},
-		{"POST", "/futures/{id}/resolve", s.resolvePromise, nil, bodied},
-		{"POST", "/futures/{id}/reject", s.rejectPromise, nil, bodied},
+		{"POST", "/futures/{id}/resolve", s.resolvePromise, nil, bodied | keeps},
+		{"POST", "/futures/{id}/reject", s.rejectPromise, nil, bodied | keeps},
 
 		{"GET", "/events", s.listEvents, []string{"prefix", "limit", "cursor"}, 0},
 		{"GET", "/events/{name}", s.getEvent, []string{"wait", "after"}, streams},
@@ -133,6 +134,11 @@ func (s *Server) serve(e endpoint, w http.ResponseWriter, r *http.Request) (err 
 	}
 	if e.is&(bodied|open) == 0 {
 		if err := s.noBody(w, r); err != nil {
+			return err
+		}
+	}
+	if e.is&keeps != 0 {
+		if err := s.Spare(); err != nil {
 			return err
 		}
 	}
