@@ -495,7 +495,7 @@ func TestInspectShowsWhoWaits(t *testing.T) {
 			h.Fatal(err)
 		}
 		if in.Running != 2 || in.Queued != 1 || in.Pending != 3 || in.Waiters != 2 || in.Events != 2 ||
-			in.Uptime < 3*time.Second {
+			in.Uptime < 3*time.Second || in.Loop.Timers != 2+2 { // the waits' patience, the heartbeat and the alarm
 			h.Errorf("inspection: %+v", in)
 		}
 		if len(in.Waits) != 2 || in.Waits[0].For.String() != "all(event:a, event:b)" || in.Waits[0].Done != 1 ||
