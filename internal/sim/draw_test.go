@@ -48,16 +48,17 @@ func ms(t *rapid.T, label string, from, to int) time.Duration {
 	return time.Duration(rapid.IntRange(from, to).Draw(t, label)) * time.Millisecond
 }
 
+// drawLimits draws the bounds that the oracle knows too; the others are out of reach.
 func drawLimits(t *rapid.T) await.Limits {
-	return await.Limits{
-		InboxMax:          oneOf(t, "InboxMax", 100, 100, 4),
-		FuturesPendingMax: oneOf(t, "FuturesPendingMax", 100, 10, 6),
-		WaitersMax:        oneOf(t, "WaitersMax", 100, 2),
-		EventsMax:         oneOf(t, "EventsMax", 100, 3),
-		WorkersMax:        oneOf(t, "WorkersMax", 2, 1, 3),
-		TTLDefault:        oneOf(t, "TTLDefault", time.Hour, 30*time.Millisecond),
-		EventTTL:          oneOf(t, "EventTTL", time.Hour, 15*time.Millisecond),
-	}
+	l := await.DefaultLimits()
+	l.InboxMax = oneOf(t, "InboxMax", 100, 100, 4)
+	l.FuturesPendingMax = oneOf(t, "FuturesPendingMax", 100, 10, 6)
+	l.WaitersMax = oneOf(t, "WaitersMax", 100, 2)
+	l.EventsMax = oneOf(t, "EventsMax", 100, 3)
+	l.WorkersMax = oneOf(t, "WorkersMax", 2, 1, 3)
+	l.TTLDefault = oneOf(t, "TTLDefault", time.Hour, 30*time.Millisecond)
+	l.EventTTL = oneOf(t, "EventTTL", time.Hour, 15*time.Millisecond)
+	return l
 }
 
 // newID is an id as the door makes it. It tells its time and, in its last bytes, its number.
