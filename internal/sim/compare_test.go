@@ -107,8 +107,10 @@ func answerOf(r result) (a Answer) {
 		fallthrough
 	default:
 		for err, refusal := range map[error]Refusal{
-			await.ErrTooManyFutures: TooManyFutures, await.ErrTooManyEvents: TooManyEvents,
-			await.ErrTooManyWaiters: TooManyWaiters, await.ErrNotSettleable: NotSettleable,
+			await.ErrTooManyFutures: TooManyFutures, await.ErrFuturesTooLarge: FuturesTooLarge,
+			await.ErrTooManyEvents: TooManyEvents, await.ErrEventsTooLarge: EventsTooLarge,
+			await.ErrTooManyWaiters: TooManyWaiters, await.ErrTooManyLeaves: TooManyLeaves,
+			await.ErrNotSettleable: NotSettleable,
 			await.ErrNotSettled: NotSettled, await.ErrKeyReused: KeyReused,
 		} {
 			if errors.Is(r.err, err) {

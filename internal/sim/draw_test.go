@@ -48,13 +48,16 @@ func ms(t *rapid.T, label string, from, to int) time.Duration {
 	return time.Duration(rapid.IntRange(from, to).Draw(t, label)) * time.Millisecond
 }
 
-// drawLimits draws the bounds that the oracle knows too; the others are out of reach.
+// drawLimits draws the bounds that the oracle knows; others are out of reach.
 func drawLimits(t *rapid.T) await.Limits {
 	l := await.DefaultLimits()
 	l.InboxMax = oneOf(t, "InboxMax", 100, 100, 4)
 	l.FuturesPendingMax = oneOf(t, "FuturesPendingMax", 100, 10, 6)
+	l.PendingBytesMax = oneOf[int64](t, "PendingBytesMax", 1<<20, 1<<20, 700)
 	l.WaitersMax = oneOf(t, "WaitersMax", 100, 2)
+	l.WaitLeavesHeldMax = oneOf(t, "WaitLeavesHeldMax", 1000, 1000, 5)
 	l.EventsMax = oneOf(t, "EventsMax", 100, 3)
+	l.EventBytesMax = oneOf[int64](t, "EventBytesMax", 1<<20, 1<<20, 60)
 	l.WorkersMax = oneOf(t, "WorkersMax", 2, 1, 3)
 	l.TTLDefault = oneOf(t, "TTLDefault", time.Hour, 30*time.Millisecond)
 	l.EventTTL = oneOf(t, "EventTTL", time.Hour, 15*time.Millisecond)

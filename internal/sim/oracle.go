@@ -13,8 +13,9 @@ import (
 
 // Limits are the bounds of the contract that the state can meet.
 type Limits struct {
-	FuturesPendingMax, WaitersMax, EventsMax, WorkersMax int
-	TTLDefault, EventTTL                                 time.Duration
+	FuturesPendingMax, WaitersMax, WaitLeavesHeldMax, EventsMax, WorkersMax int
+	PendingBytesMax, EventBytesMax                                          int64
+	TTLDefault, EventTTL                                                    time.Duration
 }
 
 // Refusal is why a command was refused; empty when it was not.
@@ -22,16 +23,19 @@ type Refusal string
 
 // The refusals of the contract.
 const (
-	TooManyFutures Refusal = "too many futures"
-	TooManyEvents  Refusal = "too many events"
-	TooManyWaiters Refusal = "too many waiters"
-	IDTaken        Refusal = "id taken"
-	UnknownFuture  Refusal = "unknown future"
-	AlreadySettled Refusal = "already settled"
-	NotSettleable  Refusal = "not settleable"
-	NotSettled     Refusal = "not settled"
-	KeyReused      Refusal = "key reused"
-	NotDurable     Refusal = "not durable yet" // the caller is not told: the verb asks again
+	TooManyFutures  Refusal = "too many futures"
+	FuturesTooLarge Refusal = "futures too large"
+	TooManyEvents   Refusal = "too many events"
+	EventsTooLarge  Refusal = "events too large"
+	TooManyWaiters  Refusal = "too many waiters"
+	TooManyLeaves   Refusal = "too many leaves"
+	IDTaken         Refusal = "id taken"
+	UnknownFuture   Refusal = "unknown future"
+	AlreadySettled  Refusal = "already settled"
+	NotSettleable   Refusal = "not settleable"
+	NotSettled      Refusal = "not settled"
+	KeyReused       Refusal = "key reused"
+	NotDurable      Refusal = "not durable yet" // the caller is not told: the verb asks again
 )
 
 // Answer is what the caller of a command is told.

@@ -77,8 +77,12 @@ func (w *Wait) addNames(names map[string]bool) {
 // changeEvent does one operation on a named event.
 func (o *Oracle) changeEvent(c *record.EventChange) Answer {
 	raises := c.Op == record.EventSet || c.Op == record.EventPulse
-	if names := o.names(); raises && !names[c.Name] && len(names) >= o.Limits.EventsMax {
+	more := c.Payload.Bytes() - o.Event(c.Name).Payload.Bytes()
+	switch names := o.names(); {
+	case raises && !names[c.Name] && len(names) >= o.Limits.EventsMax:
 		return Answer{Refusal: TooManyEvents}
+	case raises && more > 0 && o.payloadBytes()+more > o.Limits.EventBytesMax:
+		return Answer{Refusal: EventsTooLarge}
 	}
 	woken := 0
 	switch {
@@ -90,6 +94,14 @@ func (o *Oracle) changeEvent(c *record.EventChange) Answer {
 		o.forgetEvent(c.Name)
 	}
 	return Answer{Event: o.Event(c.Name), Woken: woken}
+}
+
+// payloadBytes are those that count towards EventBytesMax.
+func (o *Oracle) payloadBytes() (n int64) {
+	for _, e := range o.events {
+		n += e.Payload.Bytes()
+	}
+	return n
 }
 
 // raise counts a generation and wakes who waits; set raises the flag too, until the ttl has passed if there is one.

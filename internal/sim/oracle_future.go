@@ -61,12 +61,21 @@ func (o *Oracle) submit(c *record.Submit) Answer {
 
 // createAll creates all or none.
 func (o *Oracle) createAll(c *record.Submit) Answer {
-	pending, ids := 0, map[string]bool{}
+	pending, bytes, ids := len(c.Futures), int64(0), map[string]bool{}
 	for _, f := range o.futures {
-		pending += boolean(!f.State.Settled())
+		if !f.State.Settled() {
+			pending++
+			bytes += kept(f.Request, f.Labels)
+		}
 	}
-	if pending+len(c.Futures) > o.Limits.FuturesPendingMax {
+	for _, n := range c.Futures {
+		bytes += kept(n.Request, n.Labels)
+	}
+	switch {
+	case pending > o.Limits.FuturesPendingMax:
 		return Answer{Refusal: TooManyFutures}
+	case bytes > o.Limits.PendingBytesMax:
+		return Answer{Refusal: FuturesTooLarge}
 	}
 	names := o.names()
 	before := len(names)
@@ -92,6 +101,15 @@ func (o *Oracle) createAll(c *record.Submit) Answer {
 		a.Futures = append(a.Futures, o.create(&c.Futures[i]))
 	}
 	return a
+}
+
+// kept is what a pending future counts towards PendingBytesMax.
+func kept(r record.Packed, labels []record.Label) int64 {
+	n := len(r)
+	for _, l := range labels {
+		n += len(l.Key + l.Value)
+	}
+	return int64(n)
 }
 
 // free makes room for a future of that id, or says why there is none. One that has expired is forgotten, whether what

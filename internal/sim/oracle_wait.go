@@ -103,12 +103,17 @@ func (o *Oracle) Begin(w *Wait, read map[string]*record.Future) (missing []strin
 		o.answer(w)
 		return nil, ""
 	}
-	names := o.names()
+	names, leaves := o.names(), len(w.leaves)
 	before := len(names)
 	w.addNames(names)
+	for _, held := range o.waits {
+		leaves += len(held.leaves)
+	}
 	switch {
 	case len(o.waits) >= o.Limits.WaitersMax:
 		return nil, TooManyWaiters
+	case leaves > o.Limits.WaitLeavesHeldMax:
+		return nil, TooManyLeaves
 	case len(names) > before && len(names) > o.Limits.EventsMax:
 		return nil, TooManyEvents
 	}

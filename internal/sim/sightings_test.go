@@ -25,15 +25,15 @@ func (s sightings) count(verb string, r Refusal) {
 // must are what no run may be without.
 var must = []string{
 	"submit", "submit: too many futures", "submit: id taken", "submit: key reused", "submit again",
-	"submit: too many events", "submit waited for the commit",
+	"submit: futures too large", "submit: too many events", "submit waited for the commit",
 	"cancel", "cancel again", "cancel: unknown future", "cancel: already settled",
 	"resolve", "resolve again", "resolve: unknown future", "resolve: already settled", "resolve: not settleable",
 	"reject", "reject again", "reject: unknown future", "reject: already settled", "reject: not settleable",
 	"delete", "delete: unknown future", "delete: not settled", "delete waited for the commit",
 	"read", "read: unknown future",
-	"set", "set: too many events", "pulse", "pulse: too many events", "clear", "forget",
+	"set", "set: too many events", "set: events too large", "pulse", "pulse: too many events", "clear", "forget",
 	"wait: satisfied", "wait: failed", "wait: pending",
-	"wait: too many waiters", "wait: too many events", "wait: unknown future",
+	"wait: too many waiters", "wait: too many leaves", "wait: too many events", "wait: unknown future",
 	"busy", "draining",
 
 	"an attempt succeeded", "an attempt failed", "an attempt is tried again", "an attempt was cut", "abort",

@@ -84,7 +84,11 @@ func start(t *rapid.T, m medium, limits await.Limits, seen sightings) *world {
 
 func (w *world) bounds() Limits {
 	l := w.limits
-	return Limits{l.FuturesPendingMax, l.WaitersMax, l.EventsMax, l.WorkersMax, l.TTLDefault, l.EventTTL}
+	return Limits{
+		FuturesPendingMax: l.FuturesPendingMax, WaitersMax: l.WaitersMax, WaitLeavesHeldMax: l.WaitLeavesHeldMax,
+		EventsMax: l.EventsMax, WorkersMax: l.WorkersMax, PendingBytesMax: l.PendingBytesMax,
+		EventBytesMax: l.EventBytesMax, TTLDefault: l.TTLDefault, EventTTL: l.EventTTL,
+	}
 }
 
 // open starts a kernel on the store and lets it come to rest.
