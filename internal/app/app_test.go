@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -24,10 +25,11 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// options are those of the command line's defaults, on a free port, with targets on this machine allowed.
+// options are those of the command line's defaults, on a free port, with targets on this machine allowed, and with time
+// for a machine that is busy.
 func options() Options {
 	return Options{
-		Addr: "127.0.0.1:0", AllowTarget: []string{"127.0.0.1/32"}, Workers: 64, MaxWait: time.Minute, MaxBody: 1 << 20,
+		Addr: "127.0.0.1:0", AllowTarget: []string{"127.0.0.1/32"}, Workers: 64, MaxWait: time.Hour, MaxBody: 1 << 20,
 		MaxPending: 100_000, MaxPendingBytes: 1 << 30, MaxMemory: 1 << 30, MaxWaiters: 10_000,
 		Memory: true, FutureTTL: time.Hour, EventTTL: time.Hour, IdempotencyTTL: time.Hour, Grace: 10 * time.Second,
 		LogFormat: "auto", Version: "test",
@@ -140,7 +142,7 @@ func counting(t *testing.T) (url string, counts func() map[string]int) {
 	return s.URL, func() map[string]int {
 		mu.Lock()
 		defer mu.Unlock()
-		return seen
+		return maps.Clone(seen)
 	}
 }
 
@@ -165,7 +167,7 @@ func TestTenThousandFetchesEachOnce(t *testing.T) {
 				Outcome string
 				Done    []struct{ Future future }
 			}
-			r.call("POST", "/wait", `{"for":{"all":[`+strings.Join(ids, ",")+`]},"timeout":"60s"}`, &answer, 200)
+			r.call("POST", "/wait", `{"for":{"all":[`+strings.Join(ids, ",")+`]},"timeout":"1h"}`, &answer, 200)
 			if answer.Outcome != "satisfied" || len(answer.Done) != batch {
 				t.Errorf("batch %d: %s with %d done", from, answer.Outcome, len(answer.Done))
 				return
@@ -202,7 +204,7 @@ func TestOneSetWakesTwoThousand(t *testing.T) {
 	for range parked {
 		all.Go(func() {
 			var e struct{ Set bool }
-			r.call("GET", "/events/go?wait=60s", "", &e, 200)
+			r.call("GET", "/events/go?wait=1h", "", &e, 200)
 			if e.Set {
 				woken.Add(1)
 			}
@@ -245,7 +247,7 @@ func TestDrainAnswersTheParkedAndWaitsForTheRunning(t *testing.T) {
 	r.call("POST", "/fetch?url="+target.URL, "", &f, 202)
 	<-arrived
 	answers := make(chan int, 2)
-	for _, path := range []string{"/events/never?wait=60s", "/futures/" + f.ID + "?wait=60s"} {
+	for _, path := range []string{"/events/never?wait=1h", "/futures/" + f.ID + "?wait=1h"} {
 		go func() { answers <- r.call("GET", path, "", nil, 202).StatusCode }()
 	}
 	r.untilWaiting(2)
@@ -355,7 +357,7 @@ func TestMemoryIsBounded(t *testing.T) {
 			future
 			Code string
 		}
-		if r.call("POST", "/fetch?wait=30s", `{"url":"`+target.URL+`"}`, &made, 200, 507); made.Code != "" {
+		if r.call("POST", "/fetch?wait=1h", `{"url":"`+target.URL+`"}`, &made, 200, 507); made.Code != "" {
 			if made.Code != "storage-full" {
 				t.Errorf("code %s", made.Code)
 			}
@@ -370,7 +372,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		t.Errorf("%d answers of 320 kB are kept in 1 MiB", len(kept))
 	}
 	r.call("DELETE", "/futures/"+kept[0], "", nil, 204)
-	r.call("POST", "/fetch?wait=30s", `{"url":"`+target.URL+`"}`, nil, 200)
+	r.call("POST", "/fetch?wait=1h", `{"url":"`+target.URL+`"}`, nil, 200)
 }
 
 // All faults of the options come together, in the words of the command line.
