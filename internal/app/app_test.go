@@ -437,6 +437,19 @@ func TestSizesAreRead(t *testing.T) {
 	}
 }
 
+// A server is asked where it listens, and on loopback where it listens everywhere.
+func TestTheHealthCheckAsksThisMachine(t *testing.T) {
+	for addr, want := range map[string]string{
+		"127.0.0.1:8080": "http://127.0.0.1:8080", "localhost:1": "http://localhost:1", "10.0.0.7:80": "http://10.0.0.7:80",
+		"0.0.0.0:81": "http://127.0.0.1:81", ":82": "http://127.0.0.1:82", "[::]:83": "http://127.0.0.1:83",
+		"[::1]:84": "http://[::1]:84",
+	} {
+		if got := URLOn(addr); got != want {
+			t.Errorf("%s is asked at %s, want %s", addr, got, want)
+		}
+	}
+}
+
 // Logs are JSON when nobody is at a terminal, and text when that is asked for.
 func TestLogsAreJSONUnlessAskedOtherwise(t *testing.T) {
 	for format, want := range map[string]string{
