@@ -14,8 +14,9 @@ run: ## start the server on 127.0.0.1:8080
 	go run ./cmd/server
 
 .PHONY: build
-build: ## build bin/awaitd, static, with its version inside
+build: ## build bin/awaitd and bin/await, static, with their version inside
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/awaitd ./cmd/server
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/await ./cmd/await
 
 .PHONY: test
 test: ## run the tests

@@ -19,8 +19,8 @@ import (
 	"github.com/awaitd/awaitd/client"
 )
 
-// script is a server that gives one answer after the other, and remembers how it was asked. It needs no network, so that
-// it can live in the bubble of a test, where pauses cost nothing.
+// script is a server that gives one answer after the other, and remembers how it was asked. It needs no network, so
+// that it can live in the bubble of a test, where pauses cost nothing.
 type script struct {
 	t       *testing.T
 	answers []func(w http.ResponseWriter, r *http.Request) error // an error is a broken connection

@@ -111,9 +111,9 @@ func (w *waiting) request() api.WaitRequest {
 func (w *waiting) polls(ctx context.Context) error {
 	hold := w.c.hold
 	if w.each != nil {
-		hold = min(hold, eachHold)
+		hold = 0 // what is done already is told at once
 	}
-	for {
+	for ; ; hold = w.holdNext() {
 		asked := time.Now()
 		q := w.request()
 		q.Timeout, q.Cursor = (*api.Duration)(&hold), w.answer.Cursor
@@ -137,6 +137,13 @@ func (w *waiting) polls(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+func (w *waiting) holdNext() time.Duration {
+	if w.each != nil {
+		return min(w.c.hold, eachHold)
+	}
+	return w.c.hold
 }
 
 // tell passes on the leaves that nobody was told of, and reports whether to go on.

@@ -175,7 +175,7 @@ func TestAServerThatDoesNotStreamIsPolled(t *testing.T) {
 				for range c.AsCompleted(t.Context(), c.Event("a")) {
 				}
 				want := `{"for":{"all":[{"settled":"event:a"},{"settled":"event:b"}]},"timeout":"1s"}`
-				if s.bodies[1] != want || s.asked[3].Header.Get("Accept") != "" {
+				if s.bodies[2] != want || s.asked[3].Header.Get("Accept") != "" {
 					t.Errorf("asked %s, accepting %q", s.bodies[1], s.asked[3].Header.Get("Accept"))
 				}
 			})
