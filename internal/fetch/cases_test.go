@@ -162,8 +162,10 @@ func (w *caseWorld) outcome(r *rig, body []byte) []string {
 		w.Fatalf("%s passed the check and does not pass again: %v", req.URL, err)
 	}
 	if err := r.options.Guard.Admit(u); err != nil {
-		// Whoever gets past the door all the same meets the same guard behind it.
-		if out := r.fetch(w.T, req); out.Attempt.Failure == nil || out.Attempt.Failure.Type != record.FailEgressDenied {
+		// Whoever gets past the door all the same meets the same guard behind it, before any DNS.
+		asked := w.dns.Asked()
+		out := r.fetch(w.T, req)
+		if f := out.Attempt.Failure; f == nil || f.Type != record.FailEgressDenied || w.dns.Asked() != asked {
 			w.Errorf("%s is not admitted, and fetched: %+v", req.URL, out.Attempt)
 		}
 		return []string{"denied"}

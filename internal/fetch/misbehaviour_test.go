@@ -17,7 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// endless writes start, then more until the other side is gone.
+// endless writes start, then more until the other side is gone; or 32 MiB, to spare the machine when nobody cuts it.
 func endless(start, more string) func(net.Conn) {
 	chunk := []byte(strings.Repeat(more, 1+4096/len(more)))
 	return func(conn net.Conn) {
@@ -25,7 +25,7 @@ func endless(start, more string) func(net.Conn) {
 			return
 		}
 		_, err := conn.Write([]byte(start))
-		for err == nil {
+		for sent := 0; err == nil && sent < 32<<20; sent += len(chunk) {
 			_, err = conn.Write(chunk)
 		}
 	}
@@ -207,21 +207,24 @@ func TestWhatIsNotHTTPIsAProtocolFailure(t *testing.T) {
 
 // The goal: a 101, asked for or not, ends at once: its connection outlives every deadline otherwise.
 func TestSwitchingProtocolsIsAFailureAndClosedAtOnce(t *testing.T) {
-	gone := make(chan error, 1)
-	target := rawTarget(t, func(conn net.Conn) {
-		if _, ok := readRequest(conn); !ok {
-			return
+	synctest.Test(t, func(t *testing.T) {
+		gone := make(chan error, 1)
+		r := newRig(t, &GuardOptions{Resolver: dns("example.com", "93.184.216.34")})
+		r.onPipes(func(conn net.Conn) {
+			if _, ok := readRequest(conn); !ok {
+				return
+			}
+			_, _ = conn.Write([]byte("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n"))
+			_, err := io.Copy(io.Discard, conn)
+			gone <- err
+		})
+		out := r.fetch(t, request("http://example.com/", accept(100, 299)))
+		wantFailure(t, out, record.FailProtocol)
+		if out.Retry || out.Attempt.Status != 101 || out.Result != nil || out.Attempt.Duration != 0 {
+			t.Errorf("%+v", out)
 		}
-		_, _ = conn.Write([]byte("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\nhello"))
-		_, err := io.Copy(io.Discard, conn)
-		gone <- err
+		<-gone // the target sees its connection closed
 	})
-	out := newRig(t, nil).fetch(t, request(target.url, accept(100, 299)))
-	wantFailure(t, out, record.FailProtocol)
-	if out.Retry || out.Attempt.Status != 101 || out.Result != nil {
-		t.Errorf("%+v", out)
-	}
-	<-gone // the target sees its connection closed
 }
 
 // The goal: bytes are counted, kept and shown as on the wire; nothing is inflated here.

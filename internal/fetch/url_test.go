@@ -52,6 +52,7 @@ func TestURLsWithAnOddSpellingAreRefused(t *testing.T) {
 	}{
 		{"", errURLEmpty},
 		{long, errURLLong},
+		{"http://" + strings.Repeat("ä", URLBytesMax) + "/", errURLLong},         // before anything is mapped
 		{"http://example.com/" + strings.Repeat("ä", URLBytesMax/4), errURLLong}, // once escaped
 		{"http://example.com/a b", errURLBytes},
 		{" http://example.com/", errURLBytes},
