@@ -7,7 +7,7 @@ import (
 )
 
 // headLinesMax bounds the lines of the head of an answer, those of interim answers (1xx) with it. net/http bounds its
-// bytes alone, and makes 1.3 MiB of 64 KiB of the shortest lines.
+// bytes alone, and 64 KiB of the shortest lines cost it 1.3 MiB.
 const headLinesMax = 1000
 
 type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
