@@ -167,7 +167,7 @@ func (a *App) buildServer(registry *prometheus.Registry) error {
 	}
 	s, err := server.New(server.Options{
 		Kernel: a.kernel, Bodies: a.store, Metrics: registry, Keys: a.keys, HostsAllowed: hosts,
-		Now: a.kernel.Wall, Admit: a.guard.Admit, Room: a.store.Room, Spare: a.store.Spare, WaitMax: a.options.MaxWait,
+		Now: a.kernel.Wall, Admit: a.guard.Admit, Room: a.store.Room, Ready: a.writable, Spare: a.store.Spare, WaitMax: a.options.MaxWait,
 		KeyTTL:       a.options.IdempotencyTTL,
 		BodyBytesMax: int64(a.options.MaxBody), Console: console.New(), Log: a.log,
 	})
@@ -181,6 +181,18 @@ func (a *App) buildServer(registry *prometheus.Registry) error {
 }
 
 // readKeys reads the keys file; without one there are no keys.
+// writable says why the server cannot take work: its store writes no more, and the process is about to end.
+func (a *App) writable() error {
+	select {
+	case <-a.store.Failed():
+		return errStoreFailed
+	default:
+		return nil
+	}
+}
+
+var errStoreFailed = errors.New("the store cannot write any more")
+
 func readKeys(path string) (*server.Keys, error) {
 	if path == "" {
 		return nil, nil
@@ -225,7 +237,7 @@ func (a *App) Run(ctx context.Context) error {
 	case err = <-serving:
 		a.log.Error("the listener ended", "error", err)
 	case <-a.store.Failed():
-		err = errors.New("the store cannot write any more")
+		err = errStoreFailed
 		a.log.Error("the server ends", "error", err)
 	}
 	a.drain(turns)
