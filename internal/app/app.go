@@ -131,6 +131,7 @@ func (a *App) buildFetcher() (err error) {
 	a.guard, err = fetch.NewGuard(fetch.GuardOptions{
 		AllowTargets:  a.options.AllowTarget,
 		DeniedTargets: []netip.AddrPort{a.listener.Addr().(*net.TCPAddr).AddrPort()},
+		ReportOnly:    a.options.EgressReportOnly,
 	})
 	if err != nil {
 		return err
@@ -295,6 +296,9 @@ func (a *App) greet() {
 		a.log.Warn("everything is kept in memory: it is lost when this process ends")
 	case !a.options.Sync:
 		a.log.Warn("commits do not wait for the disk: a crash may take back the last tenth of a second")
+	}
+	if a.options.EgressReportOnly {
+		a.log.Warn("targets that the rules refuse are fetched from all the same, and only reported here")
 	}
 	if a.options.APIKeysFile == "" && a.options.InsecureListen {
 		a.log.Warn("no keys are asked for: whoever reaches this address may fetch, read and cancel everything")
