@@ -70,6 +70,12 @@ var catalogue = []ProblemPage{
 			"Idempotency-Key: then the repetition gets the first answer.",
 	},
 	{
+		CodeCyclicWait, "The future would wait for itself", 409,
+		"What it waits for waits, directly or through others, for what this future does itself: for the event that it " +
+			"sets. It could begin only if somebody else did that for it. Nothing was created. Wait for something else, " +
+			"or set another event.",
+	},
+	{
 		CodeBodyTooLarge, "The body is too large", 413,
 		"The body is longer than this server takes for this call. A batch can be sent in parts; the payload of an " +
 			"event is at most 64 KiB.",

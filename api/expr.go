@@ -57,15 +57,21 @@ type Expr struct {
 // Leaf reports whether e is an event, future, sleep or moment.
 func (e Expr) Leaf() bool { return e.Op <= OpUntil }
 
-// Leaves is the number of leaves in e.
-func (e Expr) Leaves() int {
+// Each visits the leaves of e in order.
+func (e *Expr) Each(visit func(leaf *Expr)) {
 	if e.Leaf() {
-		return 1
+		visit(e)
+		return
 	}
+	for i := range e.Of {
+		e.Of[i].Each(visit)
+	}
+}
+
+// Leaves is the number of leaves in e.
+func (e *Expr) Leaves() int {
 	n := 0
-	for _, part := range e.Of {
-		n += part.Leaves()
-	}
+	e.Each(func(*Expr) { n++ })
 	return n
 }
 

@@ -59,7 +59,8 @@ type Future struct {
 	NextAttemptAt *Time             `json:"next_attempt_at"`
 	Attempts      []Attempt         `json:"attempts"` // ended ones, oldest first
 	Request       *RequestView      `json:"request,omitzero"`
-	For           *Expr             `json:"for,omitzero"` // of a wait
+	For           *Expr             `json:"for,omitzero"`   // of a wait
+	After         *Expr             `json:"after,omitzero"` // of a fetch that waits for it
 	Result        *Result           `json:"result"`
 	Error         *FutureError      `json:"error"`
 	Links         FutureLinks       `json:"links"`

@@ -18,6 +18,7 @@ const (
 	CodeNotSettleable         Code = "not-settleable"
 	CodeNotSettled            Code = "not-settled"
 	CodeIDTaken               Code = "id-taken"
+	CodeCyclicWait            Code = "cyclic-wait"
 	CodeBodyTooLarge          Code = "body-too-large"
 	CodeUnsupportedMediaType  Code = "unsupported-media-type"
 	CodeRangeNotSatisfiable   Code = "range-not-satisfiable"

@@ -120,6 +120,9 @@ func (s *State) newNames(e *api.Expr) int {
 	return n
 }
 
+// progressed is of no account: the caller is told of all leaves when it is answered.
+func (p *parkedWait) progressed(*leaf) {}
+
 // decided is told by the wait that it is over. A wait that is over before it slept is answered by park.
 func (p *parkedWait) decided(w *wait) {
 	if p.timer == zeroTimer {

@@ -17,6 +17,9 @@ func (s *State) restore(fact *record.Future) {
 	s.futures[fact.ID] = f
 	s.pending++
 	switch {
+	case fact.Kind == record.KindWait || fact.Reason == record.ReasonWaiting:
+		s.arm(f, fact.DeadlineAt)
+		s.resting = append(s.resting, f)
 	case fact.Kind == record.KindTimer:
 		s.arm(f, fact.DueAt)
 	case fact.Kind == record.KindPromise:

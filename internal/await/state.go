@@ -1,6 +1,7 @@
 package await
 
 import (
+	"container/list"
 	"time"
 
 	"github.com/awaitd/awaitd/internal/events"
@@ -29,6 +30,13 @@ type State struct {
 	keys    map[string]*record.Key // used, and not yet in the store
 	newKeys []*record.Key          // used since the last commit
 
+	cascade  []follower          // whose expressions are decided, and what is to come of it
+	cascaded int                 // followed in this turn
+	progress []*future           // which wait, and have leaves that are not committed
+	leaves   []record.LeafChange // of waits that ended since the last commit
+	resting  []*future           // restored, and not resumed yet
+	feeders  feeders
+
 	dirty   []*future // changed since the last commit, in order of their first change
 	dropped []string  // settled futures to forget with the next commit
 	effects []effect  // of what was applied since the kernel last held them
@@ -55,7 +63,13 @@ type future struct {
 	timer   loop.WheelHandle // zero: none
 	dirty   bool
 	place   place // in the queue
+
+	waiting  *waiting       // for its expression; nil: for none, or no more
+	restored []*record.Leaf // of its expression, until it is resumed
 }
+
+// follower is what a decided expression takes further.
+type follower interface{ follow(*State) }
 
 func newState(limits Limits, start record.Time, t *tally) *State {
 	return &State{
@@ -66,6 +80,7 @@ func newState(limits Limits, start record.Time, t *tally) *State {
 		due:     loop.NewWheel[timed](time.Millisecond, onWheel(start)),
 		tally:   t,
 		keys:    map[string]*record.Key{},
+		feeders: feeders{map[string]*list.List{}, map[string]int{}},
 		exists:  func(string) bool { return false },
 		usedKey: func(string) (*record.Key, error) { return nil, nil },
 	}
@@ -77,6 +92,8 @@ func onWheel(t record.Time) time.Duration { return time.Duration(t) * time.Milli
 // advance lets time pass to at: everything due happens, and what that makes due too. Time never goes back.
 func (s *State) advance(at record.Time) {
 	s.at = max(s.at, at)
+	s.cascaded = 0
+	s.follow()
 	for {
 		fired := false
 		s.due.Advance(onWheel(s.at), func(t timed) {
@@ -86,6 +103,7 @@ func (s *State) advance(at record.Time) {
 		if !fired {
 			break
 		}
+		s.follow()
 	}
 	s.startQueued()
 }
@@ -117,6 +135,7 @@ func (s *State) apply(cmd record.Command) (answer any, err error) {
 	default:
 		panic("await: unknown command")
 	}
+	s.follow()
 	s.startQueued()
 	return answer, err
 }
@@ -147,6 +166,7 @@ func (s *State) arm(f *future, t record.Time) {
 // takeBatch returns what changed since the last call, as one commit.
 func (s *State) takeBatch(position uint64) *record.Batch {
 	b := &record.Batch{Position: position, At: s.at, Events: s.events.TakeChanges(), Keys: s.newKeys, Dropped: s.dropped}
+	b.Leaves = s.takeLeaves()
 	s.newKeys, s.dropped = nil, nil
 	if len(s.dirty) == 0 {
 		return b

@@ -75,9 +75,21 @@ func (s *State) createAll(c *record.Submit) ([]*record.Future, error) {
 		}
 		chosen[n.ID] = true
 	}
-	created := make([]*record.Future, len(c.Futures))
+	exprs, err := s.expressions(c)
+	if err != nil {
+		return nil, err
+	}
+	made := make([]*future, len(c.Futures))
 	for i := range c.Futures {
-		created[i] = s.create(&c.Futures[i]).fact
+		made[i] = s.create(&c.Futures[i])
+		if exprs[i] != nil {
+			s.attend(made[i], exprs[i], c.Known)
+		}
+	}
+	s.follow() // what was decided from the start is shown as that
+	created := make([]*record.Future, len(made))
+	for i, f := range made {
+		created[i] = f.fact
 	}
 	return created, nil
 }
@@ -93,6 +105,9 @@ func (s *State) create(n *record.NewFuture) *future {
 		Labels:    n.Labels,
 		Sets:      n.Sets,
 		Request:   n.Request,
+		After:     n.After,
+		For:       n.For,
+		Group:     n.Group,
 	}
 	if fact.TTL == 0 {
 		fact.TTL = s.limits.TTLDefault
@@ -106,6 +121,8 @@ func (s *State) create(n *record.NewFuture) *future {
 	s.dirty = append(s.dirty, f)
 	s.pending++
 	switch {
+	case n.Kind == record.KindWait || n.After != nil:
+		s.rest(f, begins)
 	case n.Kind == record.KindTimer:
 		fact.DueAt = begins
 		s.arm(f, begins)
@@ -153,8 +170,11 @@ func (f *future) due(s *State) {
 // expire ends f at its deadline, whatever it was doing.
 func (s *State) expire(f *future) {
 	e := failed(record.FailDeadline, "The deadline passed before the fetch succeeded.")
-	if f.fact.Kind == record.KindPromise {
+	switch f.fact.Kind {
+	case record.KindPromise:
 		e = failed(record.FailTimeout, "Nobody settled the promise before its timeout.")
+	case record.KindWait:
+		e = failed(record.FailTimeout, "The expression was not decided before the timeout.")
 	}
 	s.abort(f)
 	s.settle(f, e)
@@ -169,12 +189,13 @@ type ending struct {
 	state   record.State
 	result  *record.Result
 	failure *record.Failure
+	leaves  []record.Leaf // of a wait
 }
 
-func succeeded(r *record.Result) ending { return ending{record.StateSucceeded, r, nil} }
+func succeeded(r *record.Result) ending { return ending{state: record.StateSucceeded, result: r} }
 
 func failed(t record.FailureType, message string) ending {
-	return ending{record.StateFailed, nil, &record.Failure{Type: t, Message: message}}
+	return ending{state: record.StateFailed, failure: &record.Failure{Type: t, Message: message}}
 }
 
 // settle ends f for good and wakes everybody who waits for it.
@@ -188,7 +209,10 @@ func (s *State) settle(f *future, e ending) {
 		fact.Result = e.result
 		fact.Failure = e.failure
 		fact.Request = withoutSecrets(fact.Request)
+		fact.After = nil
+		fact.Leaves = e.leaves
 	})
+	s.stopWaiting(f)
 	s.arm(f, 0)
 	s.queue.remove(f)
 	s.pending--
@@ -229,7 +253,7 @@ func (s *State) cancel(c *record.Cancel) (*record.Future, error) {
 	}
 	s.abort(f)
 	failure := &record.Failure{Type: record.FailCancelled, Message: "The future was cancelled."}
-	s.settle(f, ending{record.StateCancelled, nil, failure})
+	s.settle(f, ending{state: record.StateCancelled, failure: failure})
 	return f.fact, nil
 }
 
@@ -252,7 +276,7 @@ func (s *State) settlePromise(c *record.Settle) (*record.Future, error) {
 	case f.fact.State.Settled():
 		return settledAgain(f.fact, c)
 	case c.Failure != nil:
-		s.settle(f, ending{record.StateFailed, nil, c.Failure})
+		s.settle(f, ending{state: record.StateFailed, failure: c.Failure})
 	default:
 		body := record.Body{Bytes: int64(len(c.Value)), Inline: c.Value}
 		s.settle(f, succeeded(&record.Result{Body: body}))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/awaitd/awaitd/api"
@@ -13,7 +14,7 @@ import (
 // The verbs. Any goroutine may call them; each returns when what it says is durable.
 
 // Submit creates futures, all or none, and returns them in order. Errors: ErrTooManyFutures, *IDTakenError,
-// ErrDraining, ErrBusy.
+// *UnknownFutureError for one that an expression names, ErrTooManyEvents, ErrDraining, ErrBusy.
 func (k *Kernel) Submit(ctx context.Context, futures ...record.NewFuture) ([]*record.Future, error) {
 	made, err := k.SubmitOnce(ctx, &record.Submit{Futures: futures})
 	return made.Futures, err
@@ -25,11 +26,38 @@ func (k *Kernel) SubmitOnce(ctx context.Context, c *record.Submit) (Submitted, e
 	if k.gauges.draining.Load() {
 		return Submitted{}, ErrDraining
 	}
-	answer, err := k.command(ctx, c)
-	if err != nil {
-		return Submitted{}, err
+	for {
+		answer, err := k.command(ctx, c)
+		if missing, ok := errors.AsType[*missingError](err); ok {
+			known := map[string]*record.Future{}
+			if err := k.learn(known, missing.ids); err != nil {
+				return Submitted{}, err
+			}
+			again := *c // the loop may still look at the first
+			maps.Copy(known, c.Known)
+			again.Known = known
+			c = &again
+			continue
+		}
+		if err != nil {
+			return Submitted{}, err
+		}
+		return answer.(Submitted), nil
 	}
-	return answer.(Submitted), nil
+}
+
+// learn adds to known the settled futures with these ids. What is neither settled in the store nor unknown is in
+// memory by now.
+func (k *Kernel) learn(known map[string]*record.Future, ids []string) error {
+	for _, id := range ids {
+		switch f, err := k.stored(id); {
+		case err == nil:
+			known[id] = f
+		case !errors.Is(err, errAgain):
+			return err
+		}
+	}
+	return nil
 }
 
 // View is a future as a reader sees it.
@@ -229,13 +257,8 @@ func (k *Kernel) Wait(ctx context.Context, r WaitRequest) (*WaitAnswer, error) {
 		if known == nil {
 			known = map[string]*record.Future{}
 		}
-		for _, id := range answer.([]string) {
-			switch f, err := k.stored(id); { // errAgain: the next look finds it
-			case err == nil:
-				known[id] = f
-			case !errors.Is(err, errAgain):
-				return nil, err
-			}
+		if err := k.learn(known, answer.([]string)); err != nil {
+			return nil, err
 		}
 	}
 }

@@ -9,8 +9,10 @@ type Command interface{ command() }
 // Submit creates futures, all or none.
 type Submit struct {
 	Futures []NewFuture
-	Key     *Key // nil: none was given. Its Futures and ExpiresAt are filled in when it is applied
-	KeyTTL  time.Duration
+	// Known are the settled futures that the expressions in Futures name, as the store had them: apply reads nothing.
+	Known  map[string]*Future
+	Key    *Key // nil: none was given. Its Futures and ExpiresAt are filled in when it is applied
+	KeyTTL time.Duration
 }
 
 // NewFuture is a future to be created. The id was made (or checked) at the door.
@@ -25,6 +27,9 @@ type NewFuture struct {
 	Timeout time.Duration // fetch: deadline for everything; promise: time to be settled; 0 for none
 	Until   Time          // the same as a moment; 0 when Timeout says it
 	Sets    string        // event to set on success
+	After   []byte        // fetch: the expression (JSON) to wait for before it starts; nil for none
+	For     []byte        // wait: its expression (JSON)
+	Group   string        // the group that it joins; empty for none
 }
 
 // Outcome is what one attempt brought home, and the decision of the fetch policy whether to try again. Every

@@ -60,6 +60,15 @@ func TestEveryFieldOfAFactSurvivesEncoding(t *testing.T) {
 		if diff := cmp.Diff(&key, again); diff != "" {
 			t.Fatalf("key changed (-stored +read):\n%s", diff)
 		}
+		var leaf Leaf
+		full(reflect.ValueOf(&leaf).Elem(), rnd)
+		decided, err := DecodeLeaf(AppendLeaf(nil, &leaf))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(&leaf, decided); diff != "" {
+			t.Fatalf("leaf changed (-stored +read):\n%s", diff)
+		}
 		var ev Event
 		full(reflect.ValueOf(&ev).Elem(), rnd)
 		back, err := DecodeEvent(EncodeEvent(&ev))

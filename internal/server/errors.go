@@ -61,6 +61,12 @@ func (s *Server) problem(err error) *api.Problem {
 		p.Future = s.view().future(await.View{Future: settled.Future})
 		return p
 	}
+	if cycle, ok := errors.AsType[*await.CycleError](err); ok {
+		if cycle.Unknown {
+			return api.NewProblem(api.CodeCyclicWait, "Too much hangs together to say that it would not wait for itself.")
+		}
+		return api.NewProblem(api.CodeCyclicWait, "It would wait for itself, through "+cycle.Ref+".")
+	}
 	if errors.Is(err, store.ErrCursor) {
 		return badParameter("cursor", "Give the next_cursor of the page before, with the other parameters unchanged.")
 	}

@@ -174,14 +174,12 @@ func TestPartsOfALaterVersionAre501AndNamed(t *testing.T) {
 	h := newHouse(t)
 	for _, c := range []struct{ path, body, pointer string }{
 		{"/fetch", `{"url":"https://target.test/ok","limit":{"concurrency":1}}`, "/limit"},
-		{"/fetch", `{"url":"https://target.test/ok","after":"event:a"}`, "/after"},
 		{"/fetch", `{"url":"https://target.test/ok","callback":{"url":"https://target.test/cb"}}`, "/callback"},
 		{
 			"/fetch/batch",
-			`{"fetches":[{"url":"https://target.test/ok"},{"url":"https://target.test/ok","after":"event:a"}]}`,
-			"/fetches/1/after",
+			`{"fetches":[{"url":"https://target.test/ok"},{"url":"https://target.test/ok","limit":{"rate":1}}]}`,
+			"/fetches/1/limit",
 		},
-		{"/futures", `{"kind":"wait","for":"event:a"}`, "/kind"},
 		{"/wait", `{"for":"event:a","cursor":"abc"}`, "/cursor"},
 	} {
 		r := h.wantProblem(501, "not-implemented", h.post(c.path, c.body))

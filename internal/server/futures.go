@@ -100,8 +100,9 @@ func (s *Server) createFuture(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	default:
-		return notImplemented(api.FieldError{Pointer: "/kind", Detail: "This version has no durable waits yet; " +
-			"POST /wait holds one for as long as you are connected."})
+		if err := s.durableWait(&n, &q); err != nil {
+			return err
+		}
 	}
 	created, err := s.submit(w, r, n)
 	if err != nil {
@@ -111,6 +112,15 @@ func (s *Server) createFuture(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Location", pathOf(v.ID))
 	w.Header().Set("ETag", etagOf(v.Future))
 	return answer(w, http.StatusCreated, s.view().future(v))
+}
+
+func (s *Server) durableWait(n *record.NewFuture, q *api.FutureRequest) (err error) {
+	n.Kind = record.KindWait
+	if q.Timeout != nil {
+		n.Timeout = time.Duration(*q.Timeout)
+	}
+	n.For, err = s.expression(q.For, "/for")
+	return err
 }
 
 func (s *Server) timer(n *record.NewFuture, q *api.FutureRequest) error {

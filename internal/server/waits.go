@@ -43,12 +43,14 @@ func (s *Server) waitQuery(w http.ResponseWriter, r *http.Request) error {
 	return s.hold(w, r, &q)
 }
 
+const beyondDetail = "A moment to wait for lies at most ten years from now."
+
 const noCursor = "This version has no cursors of waits yet; name in the next wait what is still pending."
 
 // hold waits until the expression is decided or the time is over.
 func (s *Server) hold(w http.ResponseWriter, r *http.Request, q *api.WaitRequest) error {
 	if s.beyond(&q.For) {
-		return api.InvalidRequest(api.FieldError{Detail: "A moment to wait for lies at most ten years from now."})
+		return api.InvalidRequest(api.FieldError{Detail: beyondDetail})
 	}
 	held := s.prefer(r, (*time.Duration)(q.Timeout), s.WaitMax)
 	held.heeded(w)
