@@ -23,14 +23,16 @@ const (
 	NameRunesMax     = 256 // of a header to redact
 	MessageRunesMax  = 4096
 	CursorBytesMax   = 512
-	LimitKeyRunesMax = 128
-	ConcurrencyMax   = 10_000
-	RateMax          = 1_000_000
-	AttemptsMax      = 20
-	RedirectsMax     = 20
-	TimeoutMax       = 15 * time.Minute
-	BackoffMin       = time.Millisecond
-	BackoffMax       = 24 * time.Hour
+	// WaitCursorBytesMax is enough for LeavesMax leaves.
+	WaitCursorBytesMax = 4096
+	LimitKeyRunesMax   = 128
+	ConcurrencyMax     = 10_000
+	RateMax            = 1_000_000
+	AttemptsMax        = 20
+	RedirectsMax       = 20
+	TimeoutMax         = 15 * time.Minute
+	BackoffMin         = time.Millisecond
+	BackoffMax         = 24 * time.Hour
 )
 
 // Defaults that the contract names.
@@ -261,6 +263,6 @@ func (r *WaitRequest) Check() []FieldError {
 	f.require(r.For.Op != 0, "/for", "Say what to wait for.")
 	f.require(slices.Contains([]Results{"", ResultsFull, ResultsState, ResultsNone}, r.Results), "/results",
 		"Give full, state or none.")
-	f.require(len(r.Cursor) <= CursorBytesMax, "/cursor", "Give the cursor of an earlier answer.")
+	f.require(len(r.Cursor) <= WaitCursorBytesMax, "/cursor", "Give the cursor of an earlier answer.")
 	return f
 }

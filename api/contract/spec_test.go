@@ -385,6 +385,7 @@ func TestBoundsAreTheSame(t *testing.T) {
 		{api.NameRunesMax, "schemas/FetchRequest/properties/redact/items/maxLength"},
 		{api.MessageRunesMax, "schemas/RejectRequest/properties/message/maxLength"},
 		{api.CursorBytesMax, "schemas/Cursor/maxLength"},
+		{api.WaitCursorBytesMax, "schemas/WaitCursor/maxLength"},
 		{api.LimitKeyRunesMax, "schemas/Limit/properties/key/maxLength"},
 		{api.ConcurrencyMax, "schemas/Limit/properties/concurrency/maximum"},
 		{api.RateMax, "schemas/Limit/properties/rate/maximum"},

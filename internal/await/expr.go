@@ -28,6 +28,9 @@ type wait struct {
 	leaves  []leaf
 	order   []int32     // decided leaves, first decided first
 	began   record.Time // what sleeps count from
+	since   uint64      // serial after which sets and pulses count, whether the flag is still up or not
+	told    int         // so many of order were reported before
+	sum     uint64      // of its leaves
 	outcome Outcome
 	owner   owner
 }
@@ -89,11 +92,20 @@ func (w *wait) build(e *api.Expr, parent int32) {
 // newWait evaluates e as things stand. Futures that are not in memory must be in known: they are settled. If some are
 // in neither, their ids come back instead. All that is decided already is reported, in the order of the expression,
 // even if less of it decided the whole.
-func (s *State) newWait(e *api.Expr, known map[string]*record.Future, o owner) (w *wait, missing []string) {
-	if missing = s.missing(e, known, nil); len(missing) > 0 {
+func (s *State) newWait(r WaitRequest, known map[string]*record.Future, o owner) (w *wait, missing []string) {
+	w = s.layOut(r.For, o)
+	w.sum = r.sum
+	for n := range w.leaves {
+		if l := w.leaves[n].expr; r.from == nil || !r.from.decided.has(n) {
+			missing = s.missing(l, known, missing)
+		}
+	}
+	if len(missing) > 0 {
 		return nil, missing
 	}
-	w = s.layOut(e, o)
+	if r.from != nil {
+		w.goOn(r.from)
+	}
 	w.look(known)
 	return w, nil
 }
@@ -111,7 +123,9 @@ func (s *State) missing(e *api.Expr, known map[string]*record.Future, ids []stri
 
 // layOut is the wait for e, of which nothing has been looked at.
 func (s *State) layOut(e *api.Expr, o owner) *wait {
-	w := &wait{state: s, expr: e, owner: o, began: s.at, leaves: make([]leaf, 0, e.Leaves())}
+	w := &wait{
+		state: s, expr: e, owner: o, began: s.at, since: s.events.Serial(), leaves: make([]leaf, 0, e.Leaves()),
+	}
 	w.build(e, -1)
 	return w
 }
@@ -140,7 +154,8 @@ func (l *leaf) look(known map[string]*record.Future) {
 	switch l.expr.Op {
 	case api.OpEvent:
 		fact := s.events.Look(l.expr.Ref)
-		if target := generation(l.expr); target > 0 && fact.Generation >= target || target == 0 && fact.Set {
+		up := fact.Set || fact.Serial > l.wait.since
+		if target := generation(l.expr); target > 0 && fact.Generation >= target || target == 0 && up {
 			l.decide(Satisfied, fact.SetAt, fact)
 		}
 	case api.OpFuture:

@@ -174,7 +174,7 @@ func TestTheEvaluatorAgreesWithANaiveOne(t *testing.T) {
 		for _, id := range futureIDs {
 			known[id] = s.futures[id].fact
 		}
-		w, missing := s.newWait(&e, known, owner)
+		w, missing := s.newWait(WaitRequest{For: &e}, known, owner)
 		if len(missing) > 0 {
 			t.Fatalf("missing %v", missing)
 		}

@@ -11,8 +11,9 @@ import (
 // WaitAnswer is how a wait stood when it was answered.
 type WaitAnswer struct {
 	Outcome Outcome
-	Done    []Leaf // decided leaves, first decided first
-	Pending []Leaf // the others, in the order of the expression
+	Done    []Leaf // decided leaves that were not reported before, first decided first
+	Pending []Leaf // the undecided, in the order of the expression
+	Cursor  *Cursor
 
 	Slept     bool          // it was decided after the caller had gone to sleep
 	DecidedAt time.Duration // the loop's time at which it was decided; set only if Slept
@@ -78,7 +79,7 @@ func (s *State) park(p *parkedWait, r WaitRequest, known map[string]*record.Futu
 	if p.withdrawn {
 		return atOnce
 	}
-	w, missing := s.newWait(r.For, known, p)
+	w, missing := s.newWait(r, known, p)
 	switch {
 	case w == nil:
 		p.ask.answer = missing
@@ -180,8 +181,8 @@ func (p propose) release(k *Kernel) { k.mustHappen(&proposal{command: p.command}
 
 // answer says how w stands.
 func (w *wait) answer() *WaitAnswer {
-	a := &WaitAnswer{Outcome: w.outcome, Done: make([]Leaf, 0, len(w.order))}
-	for _, i := range w.order {
+	a := &WaitAnswer{Outcome: w.outcome, Done: make([]Leaf, 0, len(w.order)-w.told), Cursor: w.cursor(len(w.order))}
+	for _, i := range w.order[w.told:] {
 		l := &w.leaves[i]
 		done := Leaf{Expr: l.expr, Outcome: l.outcome, At: l.at}
 		done.Future, _ = l.fact.(*record.Future)

@@ -231,12 +231,29 @@ type WaitRequest struct {
 	For        *api.Expr
 	Timeout    time.Duration // ≤ 0 answers at once
 	CancelRest bool          // when it is decided, cancel the futures in it that are still pending
+	Cursor     string        // of an earlier answer about the same leaves: only what is new is reported; empty: all
+
+	sum  uint64  // of the leaves
+	from *Cursor // nil: the conversation begins
+}
+
+// begin reads the cursor.
+func (r *WaitRequest) begin() (err error) {
+	leaves := 0
+	r.sum, leaves = leafSum(r.For)
+	if r.Cursor != "" {
+		r.from, err = readCursor(r.Cursor, r.sum, leaves)
+	}
+	return err
 }
 
 // Wait returns when the expression is decided, the timeout is over or the server drains, whichever comes first.
-// Errors: *UnknownFutureError before anything waits, ErrTooManyWaiters, ErrTooManyEvents, ErrBusy, and ctx's when
-// the caller leaves.
+// Errors: ErrCursor, *UnknownFutureError before anything waits, ErrTooManyWaiters, ErrTooManyEvents, ErrBusy, and
+// ctx's when the caller leaves.
 func (k *Kernel) Wait(ctx context.Context, r WaitRequest) (*WaitAnswer, error) {
+	if err := r.begin(); err != nil {
+		return nil, err
+	}
 	var known map[string]*record.Future
 	for {
 		p := &parkedWait{cancelRest: r.CancelRest}

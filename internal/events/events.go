@@ -15,6 +15,7 @@ import (
 type Registry struct {
 	byName  map[string]*Event
 	changed []*Event
+	serial  uint64 // of the last set or pulse of any
 }
 
 // NewRegistry has no events.
@@ -87,13 +88,21 @@ func (r *Registry) Len() int { return len(r.byName) }
 // Restore puts a stored event back, before the first turn.
 func (r *Registry) Restore(fact *record.Event) {
 	r.byName[fact.Name] = &Event{name: fact.Name, fact: fact}
+	r.serial = max(r.serial, fact.Serial)
 }
+
+// Serial is that of the last set or pulse of any event. Later ones have higher serials.
+func (r *Registry) Serial() uint64 { return r.serial }
+
+// serialsAMillisecond is how many sets one millisecond has serials for. A serial is counted from its time, so that it
+// grows over restarts too, even when the event with the last one was forgotten.
+const serialsAMillisecond = 1 << 20
 
 // Set raises the flag, counts a generation and wakes everybody who waits, in the order they came. With a ttl > 0
 // the fact says when the flag is to fall; making it fall is the caller's affair.
 func (r *Registry) Set(name string, p *record.Payload, ttl time.Duration, at record.Time) *Event {
 	e := r.Get(name)
-	fact := next(e, p, at)
+	fact := r.next(e, p, at)
 	fact.Set = true
 	fact.ExpiresAt = 0
 	if ttl > 0 {
@@ -107,14 +116,16 @@ func (r *Registry) Set(name string, p *record.Payload, ttl time.Duration, at rec
 // Pulse counts a generation and wakes everybody who waits now; the flag stays as it was.
 func (r *Registry) Pulse(name string, p *record.Payload, at record.Time) *Event {
 	e := r.Get(name)
-	r.put(e, next(e, p, at))
+	r.put(e, r.next(e, p, at))
 	e.waiters.Wake()
 	return e
 }
 
 // next is the fact of e one generation on.
-func next(e *Event, p *record.Payload, at record.Time) *record.Event {
+func (r *Registry) next(e *Event, p *record.Payload, at record.Time) *record.Event {
+	r.serial = max(r.serial+1, uint64(at)*serialsAMillisecond)
 	fact := *e.Fact()
+	fact.Serial = r.serial
 	fact.Generation++
 	fact.Version++
 	fact.SetAt = at

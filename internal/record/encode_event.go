@@ -12,6 +12,7 @@ func (ev *Event) fields(e *encoder) {
 	if ev.Payload != nil {
 		e.message(7, ev.Payload.fields)
 	}
+	e.uint(8, ev.Serial)
 }
 
 // DecodeEvent reads what EncodeEvent wrote. ErrCorrupt and ErrVersion say why it cannot.
@@ -44,6 +45,8 @@ func (ev *Event) take(in field) (bool, error) {
 	case 7:
 		ev.Payload = &Payload{}
 		return true, decode(in.raw, "payload", ev.Payload.take)
+	case 8:
+		ev.Serial = in.num
 	default:
 		return false, nil
 	}

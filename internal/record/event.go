@@ -16,4 +16,5 @@ type Event struct {
 	SetAt      Time   // of the last set or pulse
 	ExpiresAt  Time   // when a set with a ttl is cleared again; 0 for never
 	Payload    *Payload
+	Serial     uint64 // of the last set or pulse, among those of all events: a later one has a higher serial
 }

@@ -23,7 +23,8 @@ import (
 //	$ release fut_1            lets a hanging target answer
 //	$ … | pick state,result    shows only these places of the body
 //
-// Ids are numbered in the order in which they appear, times are TIME; both may be typed back.
+// Ids are numbered in the order in which they appear, times are TIME, cursors CURSOR. An id may be typed back, and
+// CURSOR for the last one that was given.
 func TestConversationsGoAsRecorded(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {
@@ -53,6 +54,8 @@ type conversation struct {
 	*house
 	ids  []string       // fut_1 is ids[0]
 	held []<-chan reply // oldest first
+
+	cursor string // the last
 }
 
 // replay runs the commands of a script and returns the script with the answers that came.
@@ -152,11 +155,12 @@ var (
 	numberedID  = regexp.MustCompile(`fut_[0-9]+\b`)
 	anyTime     = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`)
 	anyEventTag = regexp.MustCompile(`^"(\d+)-[0-9a-z]+"$`)
-	anyCursor   = regexp.MustCompile(`((?:next_cursor"?: |cursor=)"?)[A-Za-z0-9_-]{8,}`)
+	anyCursor   = regexp.MustCompile(`((?:cursor"?: |cursor=)"?)([A-Za-z0-9_-]{8,})`)
 )
 
 // real puts the ids of this run where the script has numbers.
 func (c *conversation) real(command string) string {
+	command = strings.ReplaceAll(command, "CURSOR", c.cursor)
 	return numberedID.ReplaceAllStringFunc(command, func(numbered string) string {
 		var n int
 		if _, err := fmt.Sscanf(numbered, "fut_%d", &n); err != nil || n < 1 || n > len(c.ids) {
@@ -175,6 +179,9 @@ func (c *conversation) numbered(answer string) string {
 		return fmt.Sprintf("fut_%d", slices.Index(c.ids, id)+1)
 	})
 	answer = anyTime.ReplaceAllString(answer, "TIME")
+	if found := anyCursor.FindAllStringSubmatch(answer, -1); found != nil {
+		c.cursor = found[len(found)-1][2]
+	}
 	return anyCursor.ReplaceAllString(answer, "${1}CURSOR")
 }
 

@@ -180,14 +180,12 @@ func TestPartsOfALaterVersionAre501AndNamed(t *testing.T) {
 			`{"fetches":[{"url":"https://target.test/ok"},{"url":"https://target.test/ok","limit":{"rate":1}}]}`,
 			"/fetches/1/limit",
 		},
-		{"/wait", `{"for":"event:a","cursor":"abc"}`, "/cursor"},
 	} {
 		r := h.wantProblem(501, "not-implemented", h.post(c.path, c.body))
 		if got := r.text("errors.0.pointer"); got != c.pointer || !strings.Contains(r.text("detail"), c.pointer) {
 			t.Errorf("%s: pointer %q, detail %q", c.body, got, r.text("detail"))
 		}
 	}
-	h.wantProblem(501, "not-implemented", h.get("/wait?all=a&cursor=abc"))
 	stream := "Accept: text/event-stream"
 	h.wantProblem(501, "not-implemented", h.post("/fetch", creators["/fetch"], stream))
 	h.wantProblem(501, "not-implemented", h.post("/wait", `{"for":"event:a"}`, stream))

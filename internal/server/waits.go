@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"time"
@@ -16,10 +17,11 @@ func (s *Server) wait(w http.ResponseWriter, r *http.Request) error {
 	if err := s.decode(w, r, SubmitBytesMax, &q); err != nil {
 		return err
 	}
-	if q.Cursor != "" {
-		return notImplemented(api.FieldError{Pointer: "/cursor", Detail: noCursor})
+	err := s.hold(w, r, &q)
+	if errors.Is(err, await.ErrCursor) {
+		return api.InvalidRequest(api.FieldError{Pointer: "/cursor", Detail: foreignCursor})
 	}
-	return s.hold(w, r, &q)
+	return err
 }
 
 // waitQuery is GET /wait.
@@ -32,20 +34,20 @@ func (s *Server) waitQuery(w http.ResponseWriter, r *http.Request) error {
 	if len(faults) > 0 {
 		return api.InvalidRequest(faults...)
 	}
-	if q.Cursor != "" {
-		return notImplemented(api.FieldError{Parameter: "cursor", Detail: noCursor})
-	}
 	if q.CancelRest {
 		if err := s.guard.checkGet(r); err != nil {
 			return err
 		}
 	}
-	return s.hold(w, r, &q)
+	if err = s.hold(w, r, &q); errors.Is(err, await.ErrCursor) {
+		return badParameter("cursor", foreignCursor)
+	}
+	return err
 }
 
 const beyondDetail = "A moment to wait for lies at most ten years from now."
 
-const noCursor = "This version has no cursors of waits yet; name in the next wait what is still pending."
+const foreignCursor = "Give the cursor of an earlier answer about the same things in the same order."
 
 // hold waits until the expression is decided or the time is over.
 func (s *Server) hold(w http.ResponseWriter, r *http.Request, q *api.WaitRequest) error {
@@ -54,7 +56,9 @@ func (s *Server) hold(w http.ResponseWriter, r *http.Request, q *api.WaitRequest
 	}
 	held := s.prefer(r, (*time.Duration)(q.Timeout), s.WaitMax)
 	held.heeded(w)
-	a, err := s.kernel.Wait(r.Context(), await.WaitRequest{For: &q.For, Timeout: held.hold, CancelRest: q.CancelRest})
+	a, err := s.kernel.Wait(r.Context(), await.WaitRequest{
+		For: &q.For, Timeout: held.hold, CancelRest: q.CancelRest, Cursor: q.Cursor,
+	})
 	if err != nil {
 		return err
 	}
@@ -89,6 +93,7 @@ var outcomeWords = map[await.Outcome]api.Outcome{
 func (v *view) wait(a *await.WaitAnswer, results api.Results) *api.WaitAnswer {
 	return &api.WaitAnswer{
 		Outcome: outcomeWords[a.Outcome], Done: v.leaves(a.Done, results), Pending: v.leaves(a.Pending, results),
+		Cursor: a.Cursor.String(),
 	}
 }
 

@@ -1,0 +1,128 @@
+package await
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"hash/fnv"
+	"strconv"
+
+	"github.com/awaitd/awaitd/api"
+	"github.com/awaitd/awaitd/internal/record"
+)
+
+// ErrCursor says that a wait was given a cursor that no answer about these things gave.
+var ErrCursor = errors.New("await: the cursor is not of a wait for the same things")
+
+// Cursor is where a conversation about some leaves stands: when it began, which leaves have been reported, and how
+// far events had been counted by then. It is all that the next wait must know, so the server keeps nothing of it.
+// It is bound to the leaves, not to the operators above them: a caller may ask for one of them, and then for two.
+type Cursor struct {
+	sum     uint64      // of the leaves
+	began   record.Time // what sleeps count from
+	serial  uint64      // of the last set or pulse that the conversation knows of
+	decided bits
+	failed  bits // of the decided ones
+}
+
+// bits are numbered from 0; what lies beyond the end is 0.
+type bits []byte
+
+func (b bits) has(n int) bool { return n/8 < len(b) && b[n/8]>>(n%8)&1 != 0 }
+
+func (b *bits) add(n int) {
+	for n/8 >= len(*b) {
+		*b = append(*b, 0)
+	}
+	(*b)[n/8] |= 1 << (n % 8)
+}
+
+// cursorVersion is the first byte of an encoded cursor.
+const cursorVersion = 1
+
+// String is c as an answer carries it. It has at most api.WaitCursorBytesMax characters.
+func (c *Cursor) String() string {
+	b := append(make([]byte, 0, 32+len(c.decided)+len(c.failed)), cursorVersion)
+	b = binary.BigEndian.AppendUint64(b, c.sum)
+	b = binary.AppendUvarint(b, uint64(c.began))
+	b = binary.AppendUvarint(b, c.serial)
+	b = binary.AppendUvarint(b, uint64(len(c.decided)))
+	b = append(append(b, c.decided...), c.failed...)
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+// readCursor reads what String wrote, for leaves of this sum and number. The error is ErrCursor.
+func readCursor(text string, sum uint64, leaves int) (*Cursor, error) {
+	b, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil || len(b) < 9 || b[0] != cursorVersion || binary.BigEndian.Uint64(b[1:]) != sum {
+		return nil, ErrCursor
+	}
+	b = b[9:]
+	take := func() uint64 {
+		v, n := binary.Uvarint(b)
+		if n <= 0 {
+			err, n = ErrCursor, 0
+		}
+		b = b[n:]
+		return v
+	}
+	c := &Cursor{sum: sum, began: record.Time(take()), serial: take()}
+	size := take()
+	if err != nil || size > uint64(len(b)) {
+		return nil, ErrCursor
+	}
+	c.decided, c.failed = bits(b[:size]), bits(b[size:])
+	if len(c.decided) > (leaves+7)/8 || len(c.failed) > len(c.decided) {
+		return nil, ErrCursor
+	}
+	for n := range 8 * len(c.decided) {
+		if c.decided.has(n) && n >= leaves || c.failed.has(n) && !c.decided.has(n) {
+			return nil, ErrCursor
+		}
+	}
+	return c, nil
+}
+
+// leafSum tells expressions apart by their leaves, in order.
+func leafSum(e *api.Expr) (sum uint64, leaves int) {
+	h := fnv.New64a()
+	e.Each(func(leaf *api.Expr) {
+		leaves++
+		text := append([]byte(leaf.String()), 0)
+		if leaf.After != nil {
+			text = strconv.AppendUint(append(text, 'a'), *leaf.After, 10)
+		}
+		text = strconv.AppendUint(append(text, 't'), leaf.Times, 10)
+		_, _ = h.Write(append(text, 0)) // it never fails
+	})
+	return h.Sum64(), leaves
+}
+
+// goOn lets w, of which nothing has been looked at, begin where c stands.
+func (w *wait) goOn(c *Cursor) {
+	w.began, w.since = c.began, c.serial
+	for n := range w.leaves {
+		if !c.decided.has(n) {
+			continue
+		}
+		outcome := Satisfied
+		if c.failed.has(n) {
+			outcome = Failed
+		}
+		w.leaves[n].enter(outcome)
+		w.leaves[n].rise(outcome)
+	}
+	w.told = len(w.order)
+}
+
+// cursor is where the conversation stands once the first so many decided leaves of w have been told.
+func (w *wait) cursor(told int) *Cursor {
+	c := &Cursor{sum: w.sum, began: w.began, serial: w.state.events.Serial()}
+	for _, n := range w.order[:told] {
+		c.decided.add(int(n))
+		if w.leaves[n].outcome == Failed {
+			c.failed.add(int(n))
+		}
+	}
+	return c
+}
