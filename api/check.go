@@ -24,7 +24,7 @@ const (
 	MessageRunesMax  = 4096
 	CursorBytesMax   = 512
 	// WaitCursorBytesMax is enough for LeavesMax leaves.
-	WaitCursorBytesMax = 4096
+	WaitCursorBytesMax = 8192
 	LimitKeyRunesMax   = 128
 	ConcurrencyMax     = 10_000
 	RateMax            = 1_000_000

@@ -23,6 +23,7 @@ type Cursor struct {
 	serial  uint64      // of the last set or pulse that the conversation knows of
 	decided bits
 	failed  bits // of the decided ones
+	untold  bits // of the decided ones, while a stream tells of several that came together
 }
 
 // bits are numbered from 0; what lies beyond the end is 0.
@@ -37,17 +38,33 @@ func (b *bits) add(n int) {
 	(*b)[n/8] |= 1 << (n % 8)
 }
 
+func (b bits) remove(n int) {
+	if n/8 < len(b) {
+		b[n/8] &^= 1 << (n % 8)
+	}
+}
+
+// trimmed is b without the zeros at its end.
+func (b bits) trimmed() bits {
+	for len(b) > 0 && b[len(b)-1] == 0 {
+		b = b[:len(b)-1]
+	}
+	return b
+}
+
 // cursorVersion is the first byte of an encoded cursor.
 const cursorVersion = 1
 
 // String is c as an answer carries it. It has at most api.WaitCursorBytesMax characters.
 func (c *Cursor) String() string {
-	b := append(make([]byte, 0, 32+len(c.decided)+len(c.failed)), cursorVersion)
+	b := append(make([]byte, 0, 32+len(c.decided)+len(c.failed)+len(c.untold)), cursorVersion)
 	b = binary.BigEndian.AppendUint64(b, c.sum)
 	b = binary.AppendUvarint(b, uint64(c.began))
 	b = binary.AppendUvarint(b, c.serial)
-	b = binary.AppendUvarint(b, uint64(len(c.decided)))
-	b = append(append(b, c.decided...), c.failed...)
+	for _, set := range []bits{c.decided, c.failed, c.untold.trimmed()} {
+		b = binary.AppendUvarint(b, uint64(len(set)))
+		b = append(b, set...)
+	}
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
@@ -67,16 +84,19 @@ func readCursor(text string, sum uint64, leaves int) (*Cursor, error) {
 		return v
 	}
 	c := &Cursor{sum: sum, began: record.Time(take()), serial: take()}
-	size := take()
-	if err != nil || size > uint64(len(b)) {
+	for _, set := range []*bits{&c.decided, &c.failed, &c.untold} {
+		size := take()
+		if err != nil || size > uint64(len(b)) {
+			return nil, ErrCursor
+		}
+		*set, b = bits(b[:size]), b[size:]
+	}
+	size := max(len(c.decided), len(c.failed), len(c.untold))
+	if len(b) > 0 || size > (leaves+7)/8 {
 		return nil, ErrCursor
 	}
-	c.decided, c.failed = bits(b[:size]), bits(b[size:])
-	if len(c.decided) > (leaves+7)/8 || len(c.failed) > len(c.decided) {
-		return nil, ErrCursor
-	}
-	for n := range 8 * len(c.decided) {
-		if c.decided.has(n) && n >= leaves || c.failed.has(n) && !c.decided.has(n) {
+	for n := range 8 * size {
+		if c.decided.has(n) && n >= leaves || (c.failed.has(n) || c.untold.has(n)) && !c.decided.has(n) {
 			return nil, ErrCursor
 		}
 	}
@@ -99,25 +119,52 @@ func leafSum(e *api.Expr) (sum uint64, leaves int) {
 }
 
 // goOn lets w, of which nothing has been looked at, begin where c stands.
-func (w *wait) goOn(c *Cursor) {
+func (w *wait) goOn(c *Cursor, known map[string]*record.Future) {
 	w.began, w.since = c.began, c.serial
-	for n := range w.leaves {
-		if !c.decided.has(n) {
-			continue
-		}
-		outcome := Satisfied
+	outcome := func(n int) Outcome {
 		if c.failed.has(n) {
-			outcome = Failed
+			return Failed
 		}
-		w.leaves[n].enter(outcome)
-		w.leaves[n].rise(outcome)
+		return Satisfied
+	}
+	for n := range w.leaves {
+		if c.decided.has(n) && !c.untold.has(n) {
+			w.leaves[n].enter(outcome(n))
+			w.leaves[n].rise(outcome(n))
+		}
 	}
 	w.told = len(w.order)
+	for n := range w.leaves {
+		if c.untold.has(n) {
+			at, fact := w.leaves[n].stands(known)
+			w.leaves[n].decide(outcome(n), at, fact)
+		}
+	}
+}
+
+// stands is what is still known of what decided a leaf that was not told in time.
+func (l *leaf) stands(known map[string]*record.Future) (record.Time, any) {
+	s := l.wait.state
+	switch l.expr.Op {
+	case api.OpEvent:
+		if fact := s.events.Look(l.expr.Ref); fact.SetAt != 0 {
+			return fact.SetAt, fact
+		}
+	case api.OpFuture:
+		fact := known[l.expr.Ref]
+		if f := s.futures[l.expr.Ref]; f != nil {
+			fact = f.fact
+		}
+		if fact != nil && fact.State.Settled() {
+			return fact.SettledAt, fact
+		}
+	}
+	return s.at, nil
 }
 
 // cursor is where the conversation stands once the first so many decided leaves of w have been told.
 func (w *wait) cursor(told int) *Cursor {
-	c := &Cursor{sum: w.sum, began: w.began, serial: w.state.events.Serial()}
+	c := &Cursor{sum: w.sum, began: w.began, serial: w.known()}
 	for _, n := range w.order[:told] {
 		c.decided.add(int(n))
 		if w.leaves[n].outcome == Failed {
@@ -125,4 +172,17 @@ func (w *wait) cursor(told int) *Cursor {
 		}
 	}
 	return c
+}
+
+// known is the serial up to which all sets have been followed to every leaf of w. In the middle of a set that is not
+// that of the set: its event may have more leaves here.
+func (w *wait) known() uint64 {
+	serial := w.state.events.Serial()
+	if len(w.order) == 0 {
+		return serial
+	}
+	if e, ok := w.leaves[w.order[len(w.order)-1]].fact.(*record.Event); ok && e.Serial == serial {
+		return max(w.since, serial-1)
+	}
+	return serial
 }

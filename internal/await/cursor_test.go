@@ -110,13 +110,16 @@ func TestAForeignCursorIsRefused(t *testing.T) {
 		for name, bad := range map[string]string{
 			"words": "what?", "empty": "AAAA", "short": edited(func(b []byte) []byte { return b[:9] }),
 			"version":  edited(func(b []byte) []byte { b[0] = 9; return b }),
-			"too long": edited(func(b []byte) []byte { b[len(b)-2] = 7; return b }),
-			"leaf 7":   edited(func(b []byte) []byte { b[len(b)-1] = 0x80; return b }),
-			"failed":   edited(func(b []byte) []byte { return append(b, 2) }),
-			"far":      edited(func(b []byte) []byte { return append(b, 0, 0, 0) }),
+			"too long": edited(func(b []byte) []byte { b[len(b)-4] = 7; return b }),
+			"leaf 7":   edited(func(b []byte) []byte { b[len(b)-3] = 0x80; return b }),
+			"failed":   edited(func(b []byte) []byte { return append(b[:len(b)-2], 1, 2, 0) }),
+			"untold":   edited(func(b []byte) []byte { return append(b[:len(b)-1], 1, 2) }),
+			"far":      edited(func(b []byte) []byte { return append(b[:len(b)-1], 3, 0, 0, 0) }),
+			"more":     edited(func(b []byte) []byte { return append(b, 0) }),
 			"size":     edited(func(b []byte) []byte { return b[:len(b)-2] }),
 		} {
-			_, err := h.kernel.Wait(h.Context(), WaitRequest{For: h.expr(`{"any":["event:a",{"event":"b","after":1}]}`), Cursor: bad})
+			e := h.expr(`{"any":["event:a",{"event":"b","after":1}]}`)
+			_, err := h.kernel.Wait(h.Context(), WaitRequest{For: e, Cursor: bad})
 			if !errors.Is(err, ErrCursor) {
 				t.Errorf("%s: %v", name, err)
 			}
@@ -141,6 +144,7 @@ func TestCursorsAreBounded(t *testing.T) {
 		expr.Of = append(expr.Of, api.Expr{Op: api.OpFuture, Ref: strings.Repeat("f", 128)})
 		c.decided.add(n)
 		c.failed.add(n)
+		c.untold.add(n)
 	}
 	text := c.String()
 	if len(text) > api.WaitCursorBytesMax {

@@ -104,7 +104,7 @@ func (s *State) newWait(r WaitRequest, known map[string]*record.Future, o owner)
 		return nil, missing
 	}
 	if r.from != nil {
-		w.goOn(r.from)
+		w.goOn(r.from, known)
 	}
 	w.look(known)
 	return w, nil

@@ -72,8 +72,9 @@ func (k *Kernel) inspect(s *State) *Inspection {
 		Draining: s.draining, Limits: s.limits,
 	}
 	for p := s.waits.first; p != nil && len(in.Waits) < WaitsShownMax; p = p.next {
-		done := len(p.wait.order)
-		in.Waits = append(in.Waits, HeldWait{p.wait.expr, p.since, done, len(p.wait.leaves) - done})
+		held := p.holds.standing()
+		held.Since = p.since
+		in.Waits = append(in.Waits, held)
 	}
 	return in
 }

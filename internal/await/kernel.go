@@ -253,8 +253,10 @@ func (k *Kernel) answerLook(p *proposal) {
 	case inOrder:
 		k.held = append(k.held, p)
 	case later: // from now on it is bounded as a waiter
-		p.counted = false
-		k.outstanding.Add(-1)
+		if p.counted {
+			p.counted = false
+			k.outstanding.Add(-1)
+		}
 	}
 }
 

@@ -32,22 +32,35 @@ type Leaf struct {
 // parkedWait is a wait held for a caller: the proposal that asked for it is answered only when it is decided, its
 // time is up, or the server drains.
 type parkedWait struct {
+	seat
 	ask        proposal
 	wait       *wait // nil before it parks
 	cancelRest bool
-	withdrawn  bool // the caller left, perhaps before the wait began
-	since      record.Time
+	withdrawn  bool             // the caller left, perhaps before the wait began
 	timer      loop.WheelHandle // zero: not asleep
-	next, prev *parkedWait
 }
 
-// parked is a list of the waits that are held, oldest first.
+// seat is the place of a caller who is held.
+type seat struct {
+	holds      holder
+	since      record.Time
+	next, prev *seat
+}
+
+// holder is what is held in a seat.
+type holder interface {
+	drain() // the caller is answered now, and leaves the seat
+	standing() HeldWait
+}
+
+// parked is a list of the callers who are held, oldest first.
 type parked struct {
-	first, last *parkedWait
+	first, last *seat
 	size        int
 }
 
-func (l *parked) add(p *parkedWait) {
+func (l *parked) add(p *seat, holds holder, at record.Time) {
+	p.holds, p.since = holds, at
 	p.prev = l.last
 	if l.last != nil {
 		l.last.next = p
@@ -58,7 +71,7 @@ func (l *parked) add(p *parkedWait) {
 	l.size++
 }
 
-func (l *parked) remove(p *parkedWait) {
+func (l *parked) remove(p *seat) {
 	if p.prev != nil {
 		p.prev.next = p.next
 	} else {
@@ -90,24 +103,27 @@ func (s *State) park(p *parkedWait, r WaitRequest, known map[string]*record.Futu
 			s.cancelRest(w)
 		}
 		return inOrder
-	case s.waits.size >= s.limits.WaitersMax:
-		p.ask.err = ErrTooManyWaiters
-		return atOnce
-	case !s.roomForEvents(r.For):
-		p.ask.err = ErrTooManyEvents
+	}
+	if p.ask.err = s.roomFor(r.For); p.ask.err != nil {
 		return atOnce
 	}
 	w.sleep()
-	p.wait, p.since = w, s.at
+	p.wait = w
 	p.timer = s.due.Insert(onWheel(s.at.Add(r.Timeout)), p)
-	s.waits.add(p)
+	s.waits.add(&p.seat, p, s.at)
 	return later
 }
 
-// roomForEvents reports whether the names in e that are new fit beside those that are known.
-func (s *State) roomForEvents(e *api.Expr) bool {
-	room := s.limits.EventsMax - s.events.Len()
-	return room >= api.LeavesMax || s.newNames(e) <= room
+// roomFor is nil if one more caller can be held, for e: there is a seat, and the names in e that are new fit beside
+// those that are known.
+func (s *State) roomFor(e *api.Expr) error {
+	if s.waits.size >= s.limits.WaitersMax {
+		return ErrTooManyWaiters
+	}
+	if room := s.limits.EventsMax - s.events.Len(); room < api.LeavesMax && s.newNames(e) > room {
+		return ErrTooManyEvents
+	}
+	return nil
 }
 
 func (s *State) newNames(e *api.Expr) int {
@@ -137,6 +153,14 @@ func (p *parkedWait) decided(w *wait) {
 	}
 }
 
+func (p *parkedWait) drain() { p.wake(p.wait.answer()) }
+
+func (p *parkedWait) standing() HeldWait { return p.wait.standing() }
+
+func (w *wait) standing() HeldWait {
+	return HeldWait{For: w.expr, Done: len(w.order), Pending: len(w.leaves) - len(w.order)}
+}
+
 // due is the end of the caller's patience.
 func (p *parkedWait) due(*State) { p.wake(p.wait.answer()) }
 
@@ -150,7 +174,7 @@ func (p *parkedWait) wake(a *WaitAnswer) {
 // end takes a sleeping wait out of everything.
 func (p *parkedWait) end() {
 	s := p.wait.state
-	s.waits.remove(p)
+	s.waits.remove(&p.seat)
 	s.due.Cancel(p.timer)
 	p.timer = zeroTimer
 	p.wait.leaveAll()
@@ -183,11 +207,7 @@ func (p propose) release(k *Kernel) { k.mustHappen(&proposal{command: p.command}
 func (w *wait) answer() *WaitAnswer {
 	a := &WaitAnswer{Outcome: w.outcome, Done: make([]Leaf, 0, len(w.order)-w.told), Cursor: w.cursor(len(w.order))}
 	for _, i := range w.order[w.told:] {
-		l := &w.leaves[i]
-		done := Leaf{Expr: l.expr, Outcome: l.outcome, At: l.at}
-		done.Future, _ = l.fact.(*record.Future)
-		done.Event, _ = l.fact.(*record.Event)
-		a.Done = append(a.Done, done)
+		a.Done = append(a.Done, w.leaves[i].done())
 	}
 	for i := range w.leaves {
 		if l := &w.leaves[i]; l.outcome == Pending {
@@ -195,6 +215,14 @@ func (w *wait) answer() *WaitAnswer {
 		}
 	}
 	return a
+}
+
+// done is a decided leaf as it is shown.
+func (l *leaf) done() Leaf {
+	done := Leaf{Expr: l.expr, Outcome: l.outcome, At: l.at}
+	done.Future, _ = l.fact.(*record.Future)
+	done.Event, _ = l.fact.(*record.Event)
+	return done
 }
 
 func (s *State) pendingLeaf(e *api.Expr) Leaf {

@@ -37,6 +37,11 @@ type State struct {
 	resting  []*future           // restored, and not resumed yet
 	feeders  feeders
 
+	watchers loop.Waiters // streams of all futures
+	touched  []*future    // changed by the command that is applied, and watched
+	changed  *future      // of which they are told
+	batch    uint64       // batches taken
+
 	dirty   []*future // changed since the last commit, in order of their first change
 	dropped []string  // settled futures to forget with the next commit
 	effects []effect  // of what was applied since the kernel last held them
@@ -63,6 +68,9 @@ type future struct {
 	timer   loop.WheelHandle // zero: none
 	dirty   bool
 	place   place // in the queue
+
+	watchers *loop.Waiters // streams of it; nil: none yet
+	touched  bool          // it stands in State.touched
 
 	waiting  *waiting       // for its expression; nil: for none, or no more
 	restored []*record.Leaf // of its expression, until it is resumed
@@ -106,6 +114,7 @@ func (s *State) advance(at record.Time) {
 		s.follow()
 	}
 	s.startQueued()
+	s.report()
 }
 
 // nextDue is no later than the next thing due; false when nothing is.
@@ -137,6 +146,7 @@ func (s *State) apply(cmd record.Command) (answer any, err error) {
 	}
 	s.follow()
 	s.startQueued()
+	s.report()
 	return answer, err
 }
 
@@ -150,6 +160,29 @@ func (s *State) change(f *future, edit func(*record.Future)) {
 		f.dirty = true
 		s.dirty = append(s.dirty, f)
 	}
+	s.touch(f)
+}
+
+// touch notes that those who watch f are to be told, once the command is applied.
+func (s *State) touch(f *future) {
+	if !f.touched && (f.watchers != nil || s.watchers.Len() > 0) {
+		f.touched = true
+		s.touched = append(s.touched, f)
+	}
+}
+
+// report tells those who watch of what was changed.
+func (s *State) report() {
+	for _, f := range s.touched {
+		f.touched = false
+		s.changed = f
+		if f.watchers != nil {
+			f.watchers.Wake()
+		}
+		s.watchers.Wake()
+	}
+	clear(s.touched)
+	s.touched, s.changed = s.touched[:0], nil
 }
 
 // arm makes f.due happen at t, instead of whenever it was to happen. Zero disarms.
@@ -165,6 +198,7 @@ func (s *State) arm(f *future, t record.Time) {
 
 // takeBatch returns what changed since the last call, as one commit.
 func (s *State) takeBatch(position uint64) *record.Batch {
+	s.batch++
 	b := &record.Batch{Position: position, At: s.at, Events: s.events.TakeChanges(), Keys: s.newKeys, Dropped: s.dropped}
 	b.Leaves = s.takeLeaves()
 	s.newKeys, s.dropped = nil, nil

@@ -119,6 +119,7 @@ func (s *State) create(n *record.NewFuture) *future {
 	f := &future{fact: fact, dirty: true}
 	s.futures[n.ID] = f
 	s.dirty = append(s.dirty, f)
+	s.touch(f)
 	s.pending++
 	switch {
 	case n.Kind == record.KindWait || n.After != nil:

@@ -294,7 +294,7 @@ func (k *Kernel) Drain(ctx context.Context) error {
 	p.look = func(s *State) when {
 		s.draining = true
 		for w := s.waits.first; w != nil; w = s.waits.first {
-			w.wake(w.wait.answer())
+			w.holds.drain()
 		}
 		return inOrder
 	}

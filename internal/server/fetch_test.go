@@ -186,12 +186,6 @@ func TestPartsOfALaterVersionAre501AndNamed(t *testing.T) {
 			t.Errorf("%s: pointer %q, detail %q", c.body, got, r.text("detail"))
 		}
 	}
-	stream := "Accept: text/event-stream"
-	h.wantProblem(501, "not-implemented", h.post("/fetch", creators["/fetch"], stream))
-	h.wantProblem(501, "not-implemented", h.post("/wait", `{"for":"event:a"}`, stream))
-	h.wantProblem(501, "not-implemented", h.get("/wait?all=a", stream))
-	h.wantProblem(501, "not-implemented", h.get("/events/a?wait=20s", stream))
-	h.wantProblem(501, "not-implemented", h.get("/futures/p?wait=20s", stream))
 	h.want(202, h.get("/events/a", "Accept: application/json, text/event-stream"))
 	h.want(202, h.get("/events/a", "Accept: text/event-stream, */*;q=0.1"))
 	h.wantNothing()

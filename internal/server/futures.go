@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/awaitd/awaitd/api"
@@ -23,6 +22,17 @@ func idOf(r *http.Request) (string, error) {
 
 // getFuture is GET /futures/{id}.
 func (s *Server) getFuture(w http.ResponseWriter, r *http.Request) error {
+	if wantsStream(r) {
+		id, err := idOf(r)
+		if err != nil {
+			return err
+		}
+		lasts, err := lastingQuery(r)
+		if err != nil {
+			return err
+		}
+		return s.streamFuture(w, r, id, lasts)
+	}
 	v, woken, err := s.awaited(w, r)
 	if err != nil {
 		return err
@@ -62,7 +72,7 @@ func (s *Server) look(ctx context.Context, id string, hold time.Duration) (await
 	if err != nil {
 		return await.View{}, nil, err
 	}
-	leaf := slices.Concat(woken.Done, woken.Pending)[0]
+	leaf := firstLeaf(woken)
 	return await.View{Future: leaf.Future, Queue: leaf.Queue}, woken, nil
 }
 

@@ -25,6 +25,9 @@ func (s *Server) listFutures(w http.ResponseWriter, r *http.Request) error {
 	if len(faults) > 0 {
 		return api.InvalidRequest(faults...)
 	}
+	if wantsStream(r) {
+		return s.streamFutures(w, r, query, labels)
+	}
 	found, next, err := s.kernel.Futures(query)
 	if err != nil {
 		return err

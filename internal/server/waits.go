@@ -54,6 +54,9 @@ func (s *Server) hold(w http.ResponseWriter, r *http.Request, q *api.WaitRequest
 	if s.beyond(&q.For) {
 		return api.InvalidRequest(api.FieldError{Detail: beyondDetail})
 	}
+	if wantsStream(r) {
+		return s.streamWait(w, r, q)
+	}
 	held := s.prefer(r, (*time.Duration)(q.Timeout), s.WaitMax)
 	held.heeded(w)
 	a, err := s.kernel.Wait(r.Context(), await.WaitRequest{
@@ -100,18 +103,23 @@ func (v *view) wait(a *await.WaitAnswer, results api.Results) *api.WaitAnswer {
 func (v *view) leaves(of []await.Leaf, results api.Results) []api.Leaf {
 	shown := make([]api.Leaf, len(of))
 	for i, l := range of {
-		shown[i] = api.Leaf{Ref: l.Expr.String(), Outcome: outcomeWords[l.Outcome], At: timeOf(l.At)}
-		switch results {
-		case api.ResultsNone:
-		case api.ResultsState:
-			shown[i].State, shown[i].Generation = standing(l.Future, l.Event)
-		default:
-			if l.Future != nil {
-				shown[i].Future = v.future(await.View{Future: l.Future, Queue: l.Queue})
-			}
-			if l.Event != nil {
-				shown[i].Event = v.event(l.Event)
-			}
+		shown[i] = v.leaf(l, results)
+	}
+	return shown
+}
+
+func (v *view) leaf(l await.Leaf, results api.Results) api.Leaf {
+	shown := api.Leaf{Ref: l.Expr.String(), Outcome: outcomeWords[l.Outcome], At: timeOf(l.At)}
+	switch results {
+	case api.ResultsNone:
+	case api.ResultsState:
+		shown.State, shown.Generation = standing(l.Future, l.Event)
+	default:
+		if l.Future != nil {
+			shown.Future = v.future(await.View{Future: l.Future, Queue: l.Queue})
+		}
+		if l.Event != nil {
+			shown.Event = v.event(l.Event)
 		}
 	}
 	return shown
