@@ -47,6 +47,11 @@ var catalogue = []ProblemPage{
 			"settled (ttl) has passed. A wait that names an unknown future does not begin.",
 	},
 	{
+		CodeUnknownGroup, "There is no such group", 404,
+		"No group has this id. Either it never existed, or the time for which it is kept once none of its members is " +
+			"pending (ttl) has passed. Nothing was created.",
+	},
+	{
 		CodeMethodNotAllowed, "The path does not have this method", 405,
 		"The header Allow lists the methods that the path has.",
 	},
@@ -74,6 +79,11 @@ var catalogue = []ProblemPage{
 		"What it waits for waits, directly or through others, for what this future does itself: for the event that it " +
 			"sets. It could begin only if somebody else did that for it. Nothing was created. Wait for something else, " +
 			"or set another event.",
+	},
+	{
+		CodeGroupClosed, "The group is closed", 409,
+		"It was cancelled, its deadline passed, its lease was not renewed, or a member of a group with " +
+			"cancel_on_failure failed. It takes no members any more, and cannot be opened again. Nothing was created.",
 	},
 	{
 		CodeBodyTooLarge, "The body is too large", 413,
@@ -117,6 +127,11 @@ var catalogue = []ProblemPage{
 		CodeTooManyEvents, "Too many events are remembered", 429,
 		"As many events are remembered as this server takes. The event was not set. Delete events that are no longer " +
 			"needed.",
+	},
+	{
+		CodeTooManyGroups, "Too many groups are remembered", 429,
+		"As many groups are remembered as this server takes. Nothing was created. A group is forgotten when its ttl has " +
+			"passed; come back after Retry-After seconds.",
 	},
 	{
 		CodeInternal, "The server has a fault", 500,

@@ -98,6 +98,8 @@ func (f *faults) statuses(list []string, pointer string) {
 	}
 }
 
+func (f *faults) group(id string) { f.require(id == "" || ValidGroupID(id), "/group", wantGroupID) }
+
 func (f *faults) labels(labels map[string]string) {
 	f.require(len(labels) <= LabelsMax, "/labels", fmt.Sprintf("Give at most %d labels.", LabelsMax))
 	for _, key := range slices.Sorted(maps.Keys(labels)) {
@@ -131,6 +133,7 @@ func (r *FetchRequest) Check() []FieldError {
 	if r.Callback != nil {
 		f.within("/callback", r.Callback.check())
 	}
+	f.group(r.Group)
 	f.labels(r.Labels)
 	f.require(len(r.Redact) <= RedactMax, "/redact", fmt.Sprintf("Give at most %d names.", RedactMax))
 	for i, name := range r.Redact {
@@ -236,6 +239,7 @@ func (r *FutureRequest) Check() []FieldError {
 	only(r.After != nil && r.Kind != KindTimer, "/after", "a timer")
 	only(r.At != nil && r.Kind != KindTimer, "/at", "a timer")
 	only(r.For != nil && r.Kind != KindWait, "/for", "a wait")
+	f.group(r.Group)
 	f.labels(r.Labels)
 	return f
 }

@@ -150,6 +150,10 @@ func (l *leaf) stands(known map[string]*record.Future) (record.Time, any) {
 		if fact := s.events.Look(l.expr.Ref); fact.SetAt != 0 {
 			return fact.SetAt, fact
 		}
+	case api.OpGroup:
+		if g := s.groups[l.expr.Ref]; g != nil {
+			return s.at, g.fact
+		}
 	case api.OpFuture:
 		fact := known[l.expr.Ref]
 		if f := s.futures[l.expr.Ref]; f != nil {
@@ -181,8 +185,15 @@ func (w *wait) known() uint64 {
 	if len(w.order) == 0 {
 		return serial
 	}
-	if e, ok := w.leaves[w.order[len(w.order)-1]].fact.(*record.Event); ok && e.Serial == serial {
-		return max(w.since, serial-1)
+	switch fact := w.leaves[w.order[len(w.order)-1]].fact.(type) {
+	case *record.Event:
+		if fact.Serial == serial {
+			return max(w.since, serial-1)
+		}
+	case *record.Group:
+		if fact.Serial == serial {
+			return max(w.since, serial-1)
+		}
 	}
 	return serial
 }

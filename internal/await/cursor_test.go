@@ -188,9 +188,9 @@ func TestHoweverAConversationIsCut(t *testing.T) {
 			if err := r.begin(); err != nil {
 				t.Fatal(err)
 			}
-			w, missing := s.newWait(r, known, &told{})
-			if missing != nil {
-				t.Fatalf("missing %v", missing)
+			w, missing, err := s.newWait(r, known, &told{})
+			if missing != nil || err != nil {
+				t.Fatalf("missing %v, %v", missing, err)
 			}
 			a := w.answer()
 			if want := o.eval(&e); a.Outcome != want {

@@ -10,8 +10,8 @@ import (
 )
 
 // A future that waits can be waited for only once it exists, so no two of them can name each other. But a future can
-// feed what has a name before it: the event that it sets. A circle through one would never begin to turn, so it is
-// refused where it would be closed.
+// feed what has a name before it: the event that it sets, the group that it joins. A circle through one would never
+// begin to turn, so it is refused where it would be closed.
 
 // CycleStepsMax is the most things that the search for a circle looks at in one submit.
 const CycleStepsMax = 200_000
@@ -47,6 +47,9 @@ func fed(sets, group string) []string {
 	var keys []string
 	if sets != "" {
 		keys = append(keys, api.Expr{Op: api.OpEvent, Ref: sets}.String())
+	}
+	if group != "" {
+		keys = append(keys, api.Expr{Op: api.OpGroup, Ref: group}.String())
 	}
 	return keys
 }

@@ -64,8 +64,9 @@ type leaf struct {
 	at      record.Time
 	event   *events.Event // waited on; nil: not parked on one
 	future  *future       // waited on; nil: not parked on one
+	group   *group        // waited on; nil: not parked on one
 	timer   loop.WheelHandle
-	fact    any    // *record.Event or *record.Future that decided it; nil when only its mark is known
+	fact    any    // *record.Event, *record.Future or *record.Group that decided it; nil: only its mark is known
 	mark    uint64 // of the event its generation, of the future its state, as they decided it
 }
 
@@ -92,22 +93,27 @@ func (w *wait) build(e *api.Expr, parent int32) {
 // newWait evaluates e as things stand. Futures that are not in memory must be in known: they are settled. If some are
 // in neither, their ids come back instead. All that is decided already is reported, in the order of the expression,
 // even if less of it decided the whole.
-func (s *State) newWait(r WaitRequest, known map[string]*record.Future, o owner) (w *wait, missing []string) {
+func (s *State) newWait(
+	r WaitRequest, known map[string]*record.Future, o owner,
+) (w *wait, missing []string, err error) {
 	w = s.layOut(r.For, o)
 	w.sum = r.sum
 	for n := range w.leaves {
 		if l := w.leaves[n].expr; r.from == nil || !r.from.decided.has(n) {
 			missing = s.missing(l, known, missing)
+			if err := s.groupsKnown(l); err != nil {
+				return nil, nil, err
+			}
 		}
 	}
 	if len(missing) > 0 {
-		return nil, missing
+		return nil, missing, nil
 	}
 	if r.from != nil {
 		w.goOn(r.from, known)
 	}
 	w.look(known)
-	return w, nil
+	return w, nil, nil
 }
 
 // missing adds to ids the futures in e that are neither in memory nor known.
@@ -166,6 +172,8 @@ func (l *leaf) look(known map[string]*record.Future) {
 		if fact.State.Settled() {
 			l.decideByFuture(fact)
 		}
+	case api.OpGroup:
+		l.lookAtGroup()
 	case api.OpSleep:
 		if t := l.wait.began.Add(l.expr.Sleep); t <= s.at {
 			l.decide(Satisfied, t, nil)
@@ -199,6 +207,10 @@ func (l *leaf) park() {
 	case api.OpFuture:
 		l.future = s.futures[l.expr.Ref]
 		l.future.waiters.Add(&l.waiter)
+	case api.OpGroup:
+		s.feeders.heed(l, 1)
+		l.group = s.groups[l.expr.Ref]
+		l.group.waiters.Add(&l.waiter)
 	case api.OpSleep:
 		l.timer = s.due.Insert(onWheel(l.wait.began.Add(l.expr.Sleep)), l)
 	case api.OpUntil:
@@ -217,6 +229,10 @@ func (l *leaf) leave() {
 	case l.future != nil:
 		l.future.waiters.Remove(&l.waiter)
 		l.future = nil
+	case l.group != nil:
+		s.feeders.heed(l, -1)
+		l.group.waiters.Remove(&l.waiter)
+		l.group = nil
 	case l.timer != zeroTimer:
 		s.due.Cancel(l.timer)
 		l.timer = zeroTimer
@@ -229,6 +245,10 @@ func (l *leaf) Wake() {
 		fact := l.future.fact
 		l.future = nil
 		l.decideByFuture(fact)
+		return
+	}
+	if l.group != nil {
+		l.wakeByGroup()
 		return
 	}
 	fact := l.event.Fact()

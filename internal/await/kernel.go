@@ -24,6 +24,8 @@ type Store interface {
 	Sweepable(now record.Time) (bool, error)
 	Load(future func(*record.Future) error, event func(*record.Event) error, progress func(n int)) error
 	Leaves(visit func(id string, l *record.Leaf) error) error
+	LoadGroups(visit func(*record.Group) error) error
+	Groups(label *record.Label, after string, limit int) (page []*record.Group, next string, err error)
 	Count(k record.Kind, s record.State) int64
 }
 
@@ -128,6 +130,13 @@ func (k *Kernel) Recover(progress func(n int)) error {
 	event := func(e *record.Event) error {
 		k.state.restoreEvent(e)
 		return nil
+	}
+	group := func(g *record.Group) error {
+		k.state.restoreGroup(g)
+		return nil
+	}
+	if err := k.store.LoadGroups(group); err != nil {
+		return fmt.Errorf("await: recover: %w", err)
 	}
 	if err := k.store.Load(future, event, progress); err != nil {
 		return fmt.Errorf("await: recover: %w", err)

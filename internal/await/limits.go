@@ -12,6 +12,7 @@ type Limits struct {
 	FuturesPendingMax int           // futures that are not settled; more are ErrTooManyFutures
 	WaitersMax        int           // waits held for callers; more are ErrTooManyWaiters
 	EventsMax         int           // names remembered or waited for; more are ErrTooManyEvents
+	GroupsMax         int           // groups remembered; more are ErrTooManyGroups
 	WorkersMax        int           // attempts under way at once; further fetches queue
 	TTLDefault        time.Duration // how long a settled future is kept when its submit does not say
 }
@@ -23,6 +24,7 @@ func DefaultLimits() Limits {
 		FuturesPendingMax: 1_000_000,
 		WaitersMax:        100_000,
 		EventsMax:         1_000_000,
+		GroupsMax:         100_000,
 		WorkersMax:        256,
 		TTLDefault:        24 * time.Hour,
 	}
@@ -38,6 +40,7 @@ func (l Limits) validate() error {
 		{"FuturesPendingMax", int64(l.FuturesPendingMax)},
 		{"WaitersMax", int64(l.WaitersMax)},
 		{"EventsMax", int64(l.EventsMax)},
+		{"GroupsMax", int64(l.GroupsMax)},
 		{"WorkersMax", int64(l.WorkersMax)},
 		{"TTLDefault", int64(l.TTLDefault)},
 	} {

@@ -174,9 +174,9 @@ func TestTheEvaluatorAgreesWithANaiveOne(t *testing.T) {
 		for _, id := range futureIDs {
 			known[id] = s.futures[id].fact
 		}
-		w, missing := s.newWait(WaitRequest{For: &e}, known, owner)
-		if len(missing) > 0 {
-			t.Fatalf("missing %v", missing)
+		w, missing, err := s.newWait(WaitRequest{For: &e}, known, owner)
+		if len(missing) > 0 || err != nil {
+			t.Fatalf("missing %v, %v", missing, err)
 		}
 		if w.outcome == Pending {
 			w.sleep()

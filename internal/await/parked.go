@@ -26,6 +26,7 @@ type Leaf struct {
 	At      record.Time // when it was decided; 0 while pending
 	Future  *record.Future
 	Event   *record.Event
+	Group   *record.Group
 	Queue   int // the place of a pending future in its queue; 0 when it does not queue
 }
 
@@ -92,8 +93,11 @@ func (s *State) park(p *parkedWait, r WaitRequest, known map[string]*record.Futu
 	if p.withdrawn {
 		return atOnce
 	}
-	w, missing := s.newWait(r, known, p)
+	w, missing, err := s.newWait(r, known, p)
 	switch {
+	case err != nil:
+		p.ask.err = err
+		return atOnce
 	case w == nil:
 		p.ask.answer = missing
 		return atOnce
@@ -222,6 +226,7 @@ func (l *leaf) done() Leaf {
 	done := Leaf{Expr: l.expr, Outcome: l.outcome, At: l.at}
 	done.Future, _ = l.fact.(*record.Future)
 	done.Event, _ = l.fact.(*record.Event)
+	done.Group, _ = l.fact.(*record.Group)
 	return done
 }
 
@@ -234,6 +239,10 @@ func (s *State) pendingLeaf(e *api.Expr) Leaf {
 		if f := s.futures[e.Ref]; f != nil {
 			l.Future = f.fact
 			l.Queue = s.queue.position(f)
+		}
+	case api.OpGroup:
+		if g := s.groups[e.Ref]; g != nil {
+			l.Group = g.fact
 		}
 	}
 	return l

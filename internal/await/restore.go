@@ -16,6 +16,7 @@ func (s *State) restore(fact *record.Future) {
 	f := &future{fact: fact, stored: fact}
 	s.futures[fact.ID] = f
 	s.pending++
+	s.rejoin(f)
 	switch {
 	case fact.Kind == record.KindWait || fact.Reason == record.ReasonWaiting:
 		s.arm(f, fact.DeadlineAt)

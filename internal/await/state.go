@@ -37,6 +37,10 @@ type State struct {
 	resting  []*future           // restored, and not resumed yet
 	feeders  feeders
 
+	groups        map[string]*group
+	changedGroups []*group           // since the last commit
+	forgotten     []record.GroupFact // the same
+
 	watchers loop.Waiters // streams of all futures
 	touched  []*future    // changed by the command that is applied, and watched
 	changed  *future      // of which they are told
@@ -72,6 +76,7 @@ type future struct {
 	watchers *loop.Waiters // streams of it; nil: none yet
 	touched  bool          // it stands in State.touched
 
+	member   *list.Element  // of its group, while it is pending
 	waiting  *waiting       // for its expression; nil: for none, or no more
 	restored []*record.Leaf // of its expression, until it is resumed
 }
@@ -88,6 +93,7 @@ func newState(limits Limits, start record.Time, t *tally) *State {
 		due:     loop.NewWheel[timed](time.Millisecond, onWheel(start)),
 		tally:   t,
 		keys:    map[string]*record.Key{},
+		groups:  map[string]*group{},
 		feeders: feeders{map[string]*list.List{}, map[string]int{}},
 		exists:  func(string) bool { return false },
 		usedKey: func(string) (*record.Key, error) { return nil, nil },
@@ -136,6 +142,12 @@ func (s *State) apply(cmd record.Command) (answer any, err error) {
 		answer, err = s.settlePromise(c)
 	case *record.Delete:
 		err = s.delete(c)
+	case *record.CreateGroup:
+		answer, err = s.createGroup(c)
+	case *record.CancelGroup:
+		answer, err = s.cancelGroup(c)
+	case *record.RenewGroup:
+		answer, err = s.renewGroup(c)
 	case *record.EventChange:
 		answer, err = s.changeEvent(c)
 	case *record.Restart:
@@ -200,7 +212,7 @@ func (s *State) arm(f *future, t record.Time) {
 func (s *State) takeBatch(position uint64) *record.Batch {
 	s.batch++
 	b := &record.Batch{Position: position, At: s.at, Events: s.events.TakeChanges(), Keys: s.newKeys, Dropped: s.dropped}
-	b.Leaves = s.takeLeaves()
+	b.Leaves, b.Groups = s.takeLeaves(), s.takeGroups()
 	s.newKeys, s.dropped = nil, nil
 	if len(s.dirty) == 0 {
 		return b

@@ -286,9 +286,9 @@ func (s *State) stream(st *Stream, r *StreamRequest, known map[string]*record.Fu
 }
 
 func (s *State) streamWait(st *Stream, r *StreamRequest, known map[string]*record.Future) ([]string, error) {
-	w, missing := s.newWait(r.WaitRequest, known, st)
+	w, missing, err := s.newWait(r.WaitRequest, known, st)
 	if w == nil {
-		return missing, nil
+		return missing, err
 	}
 	st.wait = w
 	st.at = *w.cursor(w.told)

@@ -2,6 +2,7 @@ package await
 
 import (
 	"slices"
+	"time"
 
 	"github.com/awaitd/awaitd/internal/record"
 )
@@ -15,37 +16,52 @@ type Submitted struct {
 
 // submit creates all the futures of c, or none. A key that was used makes none, either way.
 func (s *State) submit(c *record.Submit) (Submitted, error) {
-	if c.Key == nil {
-		futures, err := s.createAll(c)
-		return Submitted{Futures: futures}, err
-	}
-	used := s.keys[c.Key.Name]
-	if used == nil {
-		var err error
-		if used, err = s.usedKey(c.Key.Name); err != nil {
-			return Submitted{}, err
-		}
-	}
-	if used != nil && used.ExpiresAt > s.at {
-		if !slices.Equal(used.Fingerprint, c.Key.Fingerprint) {
-			return Submitted{}, ErrKeyReused
-		}
+	used, err := s.used(c.Key)
+	switch {
+	case err != nil:
+		return Submitted{}, err
+	case used != nil:
 		return Submitted{Replayed: used.Futures}, nil
 	}
 	futures, err := s.createAll(c)
 	if err != nil {
 		return Submitted{}, err
 	}
-	s.useKey(c, futures)
+	if c.Key != nil {
+		ids := make([]string, len(futures))
+		for i, f := range futures {
+			ids[i] = f.ID
+		}
+		s.useKey(c.Key, c.KeyTTL, ids)
+	}
 	return Submitted{Futures: futures}, nil
 }
 
-// useKey remembers what was made under a key: in memory until it is in the store.
-func (s *State) useKey(c *record.Submit, futures []*record.Future) {
-	key := &record.Key{Name: c.Key.Name, Fingerprint: c.Key.Fingerprint, ExpiresAt: s.at.Add(c.KeyTTL)}
-	for _, f := range futures {
-		key.Futures = append(key.Futures, f.ID)
+// used is what was made under the key before by the same request; nil when that is nothing.
+func (s *State) used(key *record.Key) (*record.Key, error) {
+	if key == nil {
+		return nil, nil
 	}
+	used := s.keys[key.Name]
+	if used == nil {
+		var err error
+		if used, err = s.usedKey(key.Name); err != nil {
+			return nil, err
+		}
+	}
+	switch {
+	case used == nil || used.ExpiresAt <= s.at:
+		return nil, nil
+	case !slices.Equal(used.Fingerprint, key.Fingerprint):
+		return nil, ErrKeyReused
+	default:
+		return used, nil
+	}
+}
+
+// useKey remembers what was made under a key: in memory until it is in the store.
+func (s *State) useKey(of *record.Key, ttl time.Duration, ids []string) {
+	key := &record.Key{Name: of.Name, Fingerprint: of.Fingerprint, ExpiresAt: s.at.Add(ttl), Futures: ids}
 	s.keys[key.Name] = key
 	s.newKeys = append(s.newKeys, key)
 	s.effects = append(s.effects, forgetKey{key})
@@ -75,6 +91,9 @@ func (s *State) createAll(c *record.Submit) ([]*record.Future, error) {
 		}
 		chosen[n.ID] = true
 	}
+	if err := s.roomInGroups(c); err != nil {
+		return nil, err
+	}
 	exprs, err := s.expressions(c)
 	if err != nil {
 		return nil, err
@@ -82,6 +101,7 @@ func (s *State) createAll(c *record.Submit) ([]*record.Future, error) {
 	made := make([]*future, len(c.Futures))
 	for i := range c.Futures {
 		made[i] = s.create(&c.Futures[i])
+		s.join(made[i])
 		if exprs[i] != nil {
 			s.attend(made[i], exprs[i], c.Known)
 		}
@@ -214,6 +234,7 @@ func (s *State) settle(f *future, e ending) {
 		fact.Leaves = e.leaves
 	})
 	s.stopWaiting(f)
+	s.part(f)
 	s.arm(f, 0)
 	s.queue.remove(f)
 	s.pending--
@@ -252,10 +273,14 @@ func (s *State) cancel(c *record.Cancel) (*record.Future, error) {
 	case f.fact.State.Settled():
 		return cancelled(f.fact)
 	}
-	s.abort(f)
-	failure := &record.Failure{Type: record.FailCancelled, Message: "The future was cancelled."}
-	s.settle(f, ending{state: record.StateCancelled, failure: failure})
+	s.cancelFuture(f, "The future was cancelled.")
 	return f.fact, nil
+}
+
+func (s *State) cancelFuture(f *future, message string) {
+	s.abort(f)
+	failure := &record.Failure{Type: record.FailCancelled, Message: message}
+	s.settle(f, ending{state: record.StateCancelled, failure: failure})
 }
 
 // cancelled is the answer to cancelling a future that is settled.

@@ -50,6 +50,9 @@ func (s *State) expressions(c *record.Submit) ([]*api.Expr, error) {
 		if err != nil {
 			return nil, err
 		}
+		if err := s.groupsKnown(e); err != nil {
+			return nil, err
+		}
 		exprs[i] = e
 		missing = s.missing(e, c.Known, missing)
 	}
@@ -256,6 +259,9 @@ func (s *State) resume() error {
 		f.waiting.saved = len(w.order)
 		if missing := s.missing(pendingOf(w), nil, nil); len(missing) > 0 {
 			return fmt.Errorf("resume %s: %w: it waits for %s, which is gone", f.fact.ID, record.ErrCorrupt, missing[0])
+		}
+		if err := s.groupsKnown(pendingOf(w)); err != nil {
+			return fmt.Errorf("resume %s: %w: %w", f.fact.ID, record.ErrCorrupt, err)
 		}
 		w.look(nil)
 		if w.outcome == Pending {

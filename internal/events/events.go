@@ -88,8 +88,17 @@ func (r *Registry) Len() int { return len(r.byName) }
 // Restore puts a stored event back, before the first turn.
 func (r *Registry) Restore(fact *record.Event) {
 	r.byName[fact.Name] = &Event{name: fact.Name, fact: fact}
-	r.serial = max(r.serial, fact.Serial)
+	r.Counted(fact.Serial)
 }
+
+// Count is the next serial, for something that happens at that time.
+func (r *Registry) Count(at record.Time) uint64 {
+	r.serial = max(r.serial+1, uint64(at)*serialsAMillisecond)
+	return r.serial
+}
+
+// Counted says that a serial was given by the last server.
+func (r *Registry) Counted(serial uint64) { r.serial = max(r.serial, serial) }
 
 // Serial is that of the last set or pulse of any event. Later ones have higher serials.
 func (r *Registry) Serial() uint64 { return r.serial }
@@ -123,9 +132,8 @@ func (r *Registry) Pulse(name string, p *record.Payload, at record.Time) *Event 
 
 // next is the fact of e one generation on.
 func (r *Registry) next(e *Event, p *record.Payload, at record.Time) *record.Event {
-	r.serial = max(r.serial+1, uint64(at)*serialsAMillisecond)
 	fact := *e.Fact()
-	fact.Serial = r.serial
+	fact.Serial = r.Count(at)
 	fact.Generation++
 	fact.Version++
 	fact.SetAt = at

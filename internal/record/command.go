@@ -80,6 +80,28 @@ type Restart struct{}
 // Tick is the passing of time: everything due at the time of its turn happens.
 type Tick struct{}
 
+// CreateGroup makes a group. Its id was made at the door.
+type CreateGroup struct {
+	ID              string
+	Labels          []Label
+	Deadline        time.Duration // from now; 0 when Until says it
+	Until           Time          // 0 for no deadline
+	Lease           time.Duration // 0 for none
+	TTL             time.Duration
+	CancelOnFailure bool
+	Key             *Key // as in Submit; its Futures are the id of the group
+	KeyTTL          time.Duration
+}
+
+// CancelGroup closes a group and cancels its members.
+type CancelGroup struct{ ID string }
+
+// RenewGroup begins the lease of a group anew.
+type RenewGroup struct{ ID string }
+
+func (*CreateGroup) command() {}
+func (*CancelGroup) command() {}
+func (*RenewGroup) command()  {}
 func (*Submit) command()      {}
 func (*Outcome) command()     {}
 func (*Cancel) command()      {}

@@ -100,14 +100,33 @@ func (s *Server) decode(
 	w http.ResponseWriter, r *http.Request, bytesMax int64, v interface{ Check() []api.FieldError },
 ) error {
 	if r.ContentLength != 0 && !isJSONRequest(r) {
-		return api.NewProblem(api.CodeUnsupportedMediaType,
-			"Send Content-Type: application/json; with curl write --json DATA instead of -d DATA.")
+		return notJSON()
 	}
 	body, err := s.body(w, r, bytesMax)
 	if err != nil {
 		return err
 	}
 	return api.Decode(body, v)
+}
+
+// decodeIfAny is decode where a body may be left out.
+func (s *Server) decodeIfAny(
+	w http.ResponseWriter, r *http.Request, bytesMax int64, v interface{ Check() []api.FieldError },
+) error {
+	body, err := s.body(w, r, bytesMax)
+	switch {
+	case err != nil || len(body) == 0:
+		return err
+	case !isJSONRequest(r):
+		return notJSON()
+	default:
+		return api.Decode(body, v)
+	}
+}
+
+func notJSON() error {
+	return api.NewProblem(api.CodeUnsupportedMediaType,
+		"Send Content-Type: application/json; with curl write --json DATA instead of -d DATA.")
 }
 
 func isJSONRequest(r *http.Request) bool {

@@ -21,6 +21,7 @@ var mistakes = []struct {
 	{await.ErrEnded, api.CodeDraining, "The server has stopped."},
 	{await.ErrTooManyFutures, api.CodeTooManyFutures, "As many futures are pending as this server takes."},
 	{await.ErrTooManyEvents, api.CodeTooManyEvents, "As many events are remembered as this server takes."},
+	{await.ErrTooManyGroups, api.CodeTooManyGroups, "As many groups are remembered as this server takes."},
 	{await.ErrTooManyWaiters, api.CodeTooManyWaiters, "As many requests are held as this server takes."},
 	{store.ErrFull, api.CodeStorageFull, "The disk is nearly full. What is under way goes on; nothing new is taken."},
 	{await.ErrKeyReused, api.CodeIdempotencyMismatch, "This Idempotency-Key was used for another request."},
@@ -30,8 +31,9 @@ var mistakes = []struct {
 
 // retryAfter is in seconds, for the problems that go away by themselves.
 var retryAfter = map[api.Code]string{
-	api.CodeBusy: "1", api.CodeTooManyFutures: "5", api.CodeTooManyEvents: "5", api.CodeTooManyWaiters: "5",
-	api.CodeDraining: "5", api.CodeNotReady: "5",
+	api.CodeBusy: "1", api.CodeTooManyFutures: "5", api.CodeTooManyEvents: "5", api.CodeTooManyGroups: "5",
+	api.CodeTooManyWaiters: "5",
+	api.CodeDraining:       "5", api.CodeNotReady: "5",
 }
 
 // fail answers with the problem that err is. What is no mistake of the caller's is logged here, once, and hidden.
@@ -52,6 +54,12 @@ func (s *Server) problem(err error) *api.Problem {
 	}
 	if unknown, ok := errors.AsType[*await.UnknownFutureError](err); ok {
 		return api.NewProblem(api.CodeUnknownFuture, "There is no future "+unknown.ID+".")
+	}
+	if unknown, ok := errors.AsType[*await.UnknownGroupError](err); ok {
+		return api.NewProblem(api.CodeUnknownGroup, "There is no group "+unknown.ID+".")
+	}
+	if closed, ok := errors.AsType[*await.GroupClosedError](err); ok {
+		return api.NewProblem(api.CodeGroupClosed, "The group takes no members any more: "+closed.Group.Failure.Message)
 	}
 	if taken, ok := errors.AsType[*await.IDTakenError](err); ok {
 		return api.NewProblem(api.CodeIDTaken, "There is a future "+taken.ID+" already.")

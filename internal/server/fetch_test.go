@@ -265,7 +265,7 @@ func TestIDsSortInTheOrderInWhichTheyWereTaken(t *testing.T) {
 	now := time.Date(2026, 11, 22, 18, 0, 0, 0, time.UTC)
 	var all []string
 	for _, at := range []time.Time{now, now.Add(time.Millisecond), now.Add(-time.Hour), now.Add(time.Second)} {
-		taken, err := made.take(at, 1000)
+		taken, err := made.take("fut_", at, 1000)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -274,7 +274,7 @@ func TestIDsSortInTheOrderInWhichTheyWereTaken(t *testing.T) {
 	if !slices.IsSorted(all) || len(slices.Compact(all)) != 4000 {
 		t.Error("the ids are not sorted, or not all different")
 	}
-	if _, err := newIDs(strings.NewReader("")).take(now, 1); err == nil {
+	if _, err := newIDs(strings.NewReader("")).take("fut_", now, 1); err == nil {
 		t.Error("an id without chance")
 	}
 }

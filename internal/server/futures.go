@@ -97,7 +97,7 @@ func (s *Server) createFuture(w http.ResponseWriter, r *http.Request) error {
 	if err := s.decode(w, r, SubmitBytesMax, &q); err != nil {
 		return err
 	}
-	n := record.NewFuture{ID: q.ID, Labels: labelsOf(q.Labels), TTL: ttlOf(q.TTL)}
+	n := record.NewFuture{ID: q.ID, Labels: labelsOf(q.Labels), TTL: ttlOf(q.TTL), Group: q.Group}
 	switch q.Kind {
 	case api.KindPromise:
 		n.Kind = record.KindPromise

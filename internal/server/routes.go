@@ -35,7 +35,7 @@ func (s *Server) endpoints() []endpoint {
 		{"POST", "/fetch", s.fetch, []string{"url", "wait"}, creates | bodied},
 		{"POST", "/fetch/batch", s.fetchBatch, nil, creates | bodied},
 
-		{"GET", "/futures", s.listFutures, []string{"state", "kind", "label", "limit", "cursor"}, 0},
+		{"GET", "/futures", s.listFutures, []string{"state", "kind", "label", "group", "limit", "cursor"}, 0},
 		{"POST", "/futures", s.createFuture, nil, creates | bodied},
 		{"GET", "/futures/{id}", s.getFuture, wait, 0},
 		{"DELETE", "/futures/{id}", s.deleteFuture, nil, 0},
@@ -43,6 +43,12 @@ func (s *Server) endpoints() []endpoint {
 		{"POST", "/futures/{id}/cancel", s.cancelFuture, nil, 0},
 		{"POST", "/futures/{id}/resolve", s.resolvePromise, nil, bodied},
 		{"POST", "/futures/{id}/reject", s.rejectPromise, nil, bodied},
+
+		{"GET", "/groups", s.listGroups, []string{"label", "limit", "cursor"}, 0},
+		{"POST", "/groups", s.createGroup, nil, creates | bodied},
+		{"GET", "/groups/{id}", s.getGroup, wait, 0},
+		{"POST", "/groups/{id}/cancel", s.cancelGroup, nil, 0},
+		{"POST", "/groups/{id}/renew", s.renewGroup, nil, 0},
 
 		{"GET", "/events", s.listEvents, []string{"prefix", "limit", "cursor"}, 0},
 		{"GET", "/events/{name}", s.getEvent, []string{"wait", "after"}, 0},

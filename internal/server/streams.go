@@ -129,18 +129,14 @@ func (s *Server) streamEvent(w http.ResponseWriter, r *http.Request, e *api.Expr
 	})
 }
 
-// streamFutures tells of each change of the futures that the query finds, from now on.
-func (s *Server) streamFutures(
-	w http.ResponseWriter, r *http.Request, query record.FutureQuery, labels []record.Label,
-) error {
+// streamFutures tells of each change of the futures that keep lets pass, from now on.
+func (s *Server) streamFutures(w http.ResponseWriter, r *http.Request, keep func(*record.Future) bool) error {
 	for _, name := range []string{"limit", "cursor"} {
 		if r.URL.Query().Has(name) {
 			return badParameter(name, "A stream has no pages.")
 		}
 	}
-	st, err := s.kernel.Stream(r.Context(), await.StreamRequest{Futures: func(f *record.Future) bool {
-		return (query.State == 0 || f.State == query.State) && (query.Kind == 0 || f.Kind == query.Kind) && hasAll(f, labels)
-	}})
+	st, err := s.kernel.Stream(r.Context(), await.StreamRequest{Futures: keep})
 	if err != nil {
 		return err
 	}

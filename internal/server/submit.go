@@ -18,7 +18,9 @@ import (
 
 // newFetch turns a submitted fetch into the future to be created, every default filled in. Its id is left out.
 func (s *Server) newFetch(q *api.FetchRequest, traceparent string) (record.NewFuture, error) {
-	n := record.NewFuture{Kind: record.KindFetch, Labels: labelsOf(q.Labels), TTL: ttlOf(q.TTL), Sets: q.Sets}
+	n := record.NewFuture{
+		Kind: record.KindFetch, Labels: labelsOf(q.Labels), TTL: ttlOf(q.TTL), Sets: q.Sets, Group: q.Group,
+	}
 	if err := unsupported(q); err != nil {
 		return n, err
 	}
@@ -95,7 +97,7 @@ func (s *Server) schedule(n *record.NewFuture, q *api.FetchRequest) (faults []ap
 	case d == nil:
 		n.Timeout = n.Delay + api.DefaultDeadline
 	case !d.At.After(now) && d.In == 0:
-		fault("/deadline", "Give a moment to come; this one has passed.")
+		fault("/deadline", momentPassed)
 	case !d.At.IsZero():
 		n.Until = record.TimeOf(d.At.Time)
 		if d.At.Sub(now) > api.DurationMax {
@@ -113,6 +115,7 @@ func (s *Server) schedule(n *record.NewFuture, q *api.FetchRequest) (faults []ap
 }
 
 const (
+	momentPassed  = "Give a moment to come; this one has passed."
 	tooFar        = "Give a moment at most ten years from now."
 	deadlineEarly = "Give a deadline after the start: the fetch could never be made."
 )

@@ -57,6 +57,7 @@ func (v *view) future(of await.View) *api.Future {
 		Labels:        map[string]string{},
 		NextAttemptAt: timeOf(f.NextAttemptAt),
 		Attempts:      make([]api.Attempt, 0, len(f.Attempts)),
+		Group:         f.Group,
 		Request:       requestOf(f.Request),
 		For:           v.expression(f.For),
 		After:         v.expression(f.After),

@@ -121,6 +121,9 @@ func (v *view) leaf(l await.Leaf, results api.Results) api.Leaf {
 		if l.Event != nil {
 			shown.Event = v.event(l.Event)
 		}
+		if l.Group != nil {
+			shown.Group = v.group(l.Group)
+		}
 	}
 	return shown
 }
