@@ -52,7 +52,7 @@ func (p *exprParser) expr(depth int) (Expr, error) {
 var memberOp = map[string]Op{
 	"event": OpEvent, "after": OpEvent, "times": OpEvent, "future": OpFuture, "group": OpGroup, "sleep": OpSleep,
 	"until": OpUntil,
-	"all": OpAll, "any": OpAny, "at_least": OpAtLeast, "of": OpAtLeast, "settled": OpSettled,
+	"all":   OpAll, "any": OpAny, "at_least": OpAtLeast, "of": OpAtLeast, "settled": OpSettled,
 }
 
 // object reads the rest of an object whose brace has been read.

@@ -51,6 +51,15 @@ func TestAGroupIsReadLikeEverythingElse(t *testing.T) {
 	h.wantProblem(404, "unknown-group", h.get("/wait?all=group:"+someGroup))
 }
 
+// A group that nobody joins is forgotten after its ttl; the key that made it outlives it.
+func TestAForgottenGroupIsUnknown(t *testing.T) {
+	h := newHouse(t)
+	id := h.want(201, h.post("/groups", `{"ttl":"0s"}`, "Idempotency-Key: k")).text("id")
+	for h.get("/groups/"+id).status != 404 {
+	}
+	h.wantProblem(404, "unknown-group", h.post("/groups", `{"ttl":"0s"}`, "Idempotency-Key: k"))
+}
+
 // The members of a group as a stream.
 func TestTheMembersOfAGroupAsAStream(t *testing.T) {
 	h := newHouse(t)
