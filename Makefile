@@ -14,8 +14,9 @@ run: ## start the server on 127.0.0.1:8080
 	go run ./cmd/server
 
 .PHONY: build
-build: ## build bin/awaitd, static, with its version inside
+build: ## build bin/awaitd and bin/await, static, with their version inside
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/awaitd ./cmd/server
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/await ./cmd/await
 
 .PHONY: test
 test: ## run the tests
@@ -52,6 +53,10 @@ deploy-check: ## build as the Dockerfile does, test alerts and dashboard, scrape
 .PHONY: bench
 bench: ## measure the service through its API
 	go run ./bench/service
+
+.PHONY: bench-durable
+bench-durable: ## measure what durability costs: against raw fdatasync, against memory, with a million pending
+	go run ./bench/durable
 
 .PHONY: bench-loop
 bench-loop: ## measure the loop beside asyncio and uvloop (python3, python3-uvloop)

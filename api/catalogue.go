@@ -115,18 +115,18 @@ var catalogue = []ProblemPage{
 	},
 	{
 		CodeTooManyFutures, "Too many futures are pending", 429,
-		"As many futures are pending as this server takes. Nothing was created; come back after Retry-After seconds, " +
-			"when some have settled.",
+		"As many futures are pending as this server takes, or their requests take as many bytes. Nothing was created; " +
+			"come back after Retry-After seconds, when some have settled.",
 	},
 	{
 		CodeTooManyWaiters, "Too many requests are held", 429,
-		"As many requests are held as this server takes. Ask without wait, or come back after Retry-After seconds. One " +
-			"wait over several things replaces several waits.",
+		"As many requests are held as this server takes, or they wait for as many things. Ask without wait, or come back " +
+			"after Retry-After seconds. One wait over several things replaces several waits.",
 	},
 	{
 		CodeTooManyEvents, "Too many events are remembered", 429,
-		"As many events are remembered as this server takes. The event was not set. Delete events that are no longer " +
-			"needed.",
+		"As many events are remembered, waited for or to be set as this server takes, or their payloads take as many " +
+			"bytes. Nothing was done. Delete events that are no longer needed, or set them with a ttl.",
 	},
 	{
 		CodeTooManyGroups, "Too many groups are remembered", 429,
@@ -158,9 +158,9 @@ var catalogue = []ProblemPage{
 			"slow_callbacks in /loop names callbacks that took too long.",
 	},
 	{
-		CodeStorageFull, "The disk is full", 507,
-		"There is no space left to remember a change. Nothing was changed; reads and waits go on. The operator can make " +
-			"space, or delete settled futures.",
+		CodeStorageFull, "The store is full", 507,
+		"There is no room left on the disk, or in the memory that --memory may take, to remember a change. Nothing was " +
+			"changed; reads and waits go on. The operator can make room, or delete settled futures.",
 	},
 }
 

@@ -12,12 +12,10 @@ import (
 	"fmt"
 	"log"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
-	"slices"
-	"strings"
-	"time"
+
+	"github.com/awaitd/awaitd/bench/process"
+	"github.com/awaitd/awaitd/bench/report"
 )
 
 func main() {
@@ -27,7 +25,7 @@ func main() {
 	clients := flag.Int("clients", 64, "connections that submit at once")
 	memory := flag.Bool("memory", false, "keep everything in memory instead of on disk")
 	flag.Parse()
-	describe()
+	report.Describe("./bench/service")
 	if err := run(*rounds, *fetches, *parked, *clients, *memory); err != nil {
 		log.Fatal(err)
 	}
@@ -39,15 +37,23 @@ func run(rounds, fetches, parked, clients int, memory bool) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	server, err := startServer(dir, memory)
+	bin, err := process.Build(dir)
 	if err != nil {
 		return err
 	}
-	defer server.stop()
+	args := []string{"--data-dir", filepath.Join(dir, "awaitd-data")}
+	if memory {
+		args = []string{"--memory"}
+	}
+	server, err := process.Start(bin, args...)
+	if err != nil {
+		return err
+	}
+	defer server.Stop()
 	target := newTarget()
 	defer target.close()
 
-	var t table
+	var t report.Table
 	for round := range rounds {
 		fmt.Fprintf(os.Stderr, "round %d of %d\n", round+1, rounds)
 		for _, measure := range []func() error{
@@ -61,83 +67,6 @@ func run(rounds, fetches, parked, clients int, memory bool) error {
 			}
 		}
 	}
-	t.print()
+	t.Print()
 	return nil
-}
-
-// describe says what was measured where.
-func describe() {
-	fmt.Printf(
-		"machine: %s, %d processors, %s/%s, %s\n",
-		cpuModel(),
-		runtime.NumCPU(),
-		runtime.GOOS,
-		runtime.GOARCH,
-		runtime.Version(),
-	)
-	fmt.Printf("command: go run ./bench/service %s\n\n", strings.Join(os.Args[1:], " "))
-}
-
-func cpuModel() string {
-	info, err := os.ReadFile("/proc/cpuinfo")
-	if err != nil {
-		return "unknown processor"
-	}
-	for line := range strings.Lines(string(info)) {
-		if name, ok := strings.CutPrefix(line, "model name"); ok {
-			return strings.Trim(name, " \t:\n")
-		}
-	}
-	return "unknown processor"
-}
-
-// table gathers the figures of all rounds, in the order in which they first came.
-type table struct {
-	names  []string
-	values map[string][]float64
-	units  map[string]string
-}
-
-func (t *table) add(name, unit string, value float64) {
-	if t.values == nil {
-		t.values, t.units = map[string][]float64{}, map[string]string{}
-	}
-	if _, ok := t.values[name]; !ok {
-		t.names = append(t.names, name)
-	}
-	t.values[name] = append(t.values[name], value)
-	t.units[name] = unit
-}
-
-func (t *table) print() {
-	fmt.Println("| figure | median | least | most |")
-	fmt.Println("|---|---:|---:|---:|")
-	for _, name := range t.names {
-		v := slices.Sorted(slices.Values(t.values[name]))
-		show := func(x float64) string {
-			if x >= 100 {
-				return fmt.Sprintf("%.0f %s", x, t.units[name])
-			}
-			return fmt.Sprintf("%.3g %s", x, t.units[name])
-		}
-		fmt.Printf("| %s | %s | %s | %s |\n", name, show(v[len(v)/2]), show(v[0]), show(v[len(v)-1]))
-	}
-}
-
-// addTimes adds the median, the 99th percentile and the longest of many durations.
-func (t *table) addTimes(name string, times []time.Duration) {
-	slices.Sort(times)
-	ms := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
-	t.add(name+", p50", "ms", ms(times[len(times)/2]))
-	t.add(name+", p99", "ms", ms(times[len(times)*99/100]))
-	t.add(name+", most", "ms", ms(times[len(times)-1]))
-}
-
-func build(dir string) (string, error) {
-	bin := filepath.Join(dir, "awaitd")
-	out, err := exec.Command("go", "build", "-trimpath", "-o", bin, "./cmd/server").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("build: %w\n%s", err, out)
-	}
-	return bin, nil
 }

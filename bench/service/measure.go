@@ -5,6 +5,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/awaitd/awaitd/bench/process"
+	"github.com/awaitd/awaitd/bench/report"
 )
 
 // future is a future as far as these measurements read it.
@@ -17,7 +20,7 @@ type future struct {
 }
 
 // measureSingles has each fetch submitted and awaited by one call (Prefer: wait), over many connections.
-func measureSingles(t *table, p *process, target *target, fetches, clients int) error {
+func measureSingles(t *report.Table, p *process.Server, target *target, fetches, clients int) error {
 	var next, failed atomic.Int64
 	times := make([]time.Duration, fetches)
 	fault := make(chan error, clients)
@@ -29,7 +32,7 @@ func measureSingles(t *table, p *process, target *target, fetches, clients int) 
 				sent := time.Now()
 				path := fmt.Sprintf("/single/%d", i)
 				var f future
-				err := p.call("POST", "/fetch?wait=30s", map[string]any{"url": target.URL + path}, &f)
+				err := p.Call("POST", "/fetch?wait=30s", map[string]any{"url": target.URL + path}, &f)
 				if err == nil && (f.State != "succeeded" || f.Result.JSON.Path != path) {
 					err = fmt.Errorf("fetch %d: %+v", i, f)
 				}
@@ -48,13 +51,13 @@ func measureSingles(t *table, p *process, target *target, fetches, clients int) 
 		return <-fault
 	}
 	name := fmt.Sprintf("submit and await in one call, %d connections", clients)
-	t.add(name, "fetches/s", float64(fetches)/took.Seconds())
-	t.addTimes(name, times)
+	t.Add(name, "fetches/s", float64(fetches)/took.Seconds())
+	t.AddTimes(name, times)
 	return target.onceEach("/single", fetches)
 }
 
 // measureBatches submits all fetches in batches of 1000, awaits all with one call a batch, and checks each.
-func measureBatches(t *table, p *process, target *target, fetches int) error {
+func measureBatches(t *report.Table, p *process.Server, target *target, fetches int) error {
 	const size = 1000
 	began := time.Now()
 	var ids []string
@@ -64,7 +67,7 @@ func measureBatches(t *table, p *process, target *target, fetches int) error {
 			batch = append(batch, map[string]any{"url": fmt.Sprintf("%s/batch/%d", target.URL, i)})
 		}
 		var answer struct{ Futures []future }
-		if err := p.call("POST", "/fetch/batch", map[string]any{"fetches": batch}, &answer); err != nil {
+		if err := p.Call("POST", "/fetch/batch", map[string]any{"fetches": batch}, &answer); err != nil {
 			return err
 		}
 		for _, f := range answer.Futures {
@@ -79,7 +82,7 @@ func measureBatches(t *table, p *process, target *target, fetches int) error {
 			"results": "state",
 		}
 		var answer struct{ Outcome string }
-		if err := p.call("POST", "/wait", wait, &answer); err != nil {
+		if err := p.Call("POST", "/wait", wait, &answer); err != nil {
 			return err
 		}
 		if answer.Outcome != "satisfied" {
@@ -87,11 +90,11 @@ func measureBatches(t *table, p *process, target *target, fetches int) error {
 		}
 	}
 	took := time.Since(began)
-	t.add("batches of 1000, submitted", "fetches/s", float64(fetches)/submitted.Seconds())
-	t.add("batches of 1000, submitted and awaited", "fetches/s", float64(fetches)/took.Seconds())
+	t.Add("batches of 1000, submitted", "fetches/s", float64(fetches)/submitted.Seconds())
+	t.Add("batches of 1000, submitted and awaited", "fetches/s", float64(fetches)/took.Seconds())
 	for i, id := range ids {
 		var f future
-		if err := p.call("GET", "/futures/"+id, nil, &f); err != nil {
+		if err := p.Call("GET", "/futures/"+id, nil, &f); err != nil {
 			return err
 		}
 		if want := fmt.Sprintf("/batch/%d", i); f.State != "succeeded" || f.Result.JSON.Path != want {
@@ -102,10 +105,10 @@ func measureBatches(t *table, p *process, target *target, fetches int) error {
 }
 
 // measureParked parks callers on one event, each on a connection of its own (HTTP/1.1), and wakes them with one set.
-func measureParked(t *table, p *process, parked int) error {
+func measureParked(t *report.Table, p *process.Server, parked int) error {
 	name := fmt.Sprintf("bench-%d", time.Now().UnixNano())
-	p.client.CloseIdleConnections()
-	before, err := p.resident()
+	p.Client.CloseIdleConnections()
+	before, err := p.Resident()
 	if err != nil {
 		return err
 	}
@@ -115,7 +118,7 @@ func measureParked(t *table, p *process, parked int) error {
 	for i := range parked {
 		all.Go(func() {
 			var answer struct{ Set bool }
-			err := p.call("GET", "/events/"+name+"?wait=60s", nil, &answer)
+			err := p.Call("GET", "/events/"+name+"?wait=60s", nil, &answer)
 			if woken[i] = time.Now(); err != nil || !answer.Set {
 				fault <- fmt.Errorf("parked caller %d: set %v, %w", i, answer.Set, err)
 			}
@@ -124,13 +127,13 @@ func measureParked(t *table, p *process, parked int) error {
 	if err := untilParked(p, parked); err != nil {
 		return err
 	}
-	during, err := p.resident()
+	during, err := p.Resident()
 	if err != nil {
 		return err
 	}
 	began := time.Now()
 	var answer struct{ Woken int }
-	if err := p.call("POST", "/events/"+name+"/set", nil, &answer); err != nil {
+	if err := p.Call("POST", "/events/"+name+"/set", nil, &answer); err != nil {
 		return err
 	}
 	set := time.Since(began)
@@ -146,15 +149,15 @@ func measureParked(t *table, p *process, parked int) error {
 		times[i] = at.Sub(began)
 	}
 	what := fmt.Sprintf("%d parked callers", parked)
-	t.add(what+", the set answered after", "ms", float64(set)/float64(time.Millisecond))
-	t.addTimes(what+", woken after", times)
-	t.add(what+", memory each (HTTP/1.1)", "KiB", (during-before)/1024/float64(parked))
+	t.Add(what+", the set answered after", "ms", float64(set)/float64(time.Millisecond))
+	t.AddTimes(what+", woken after", times)
+	t.Add(what+", memory each (HTTP/1.1)", "KiB", (during-before)/1024/float64(parked))
 	return nil
 }
 
-func untilParked(p *process, parked int) error {
+func untilParked(p *process.Server, parked int) error {
 	for range 2000 {
-		n, err := p.gauge("awaitd_waiters")
+		n, err := p.Gauge("awaitd_waiters")
 		if err != nil {
 			return err
 		}
@@ -167,7 +170,7 @@ func untilParked(p *process, parked int) error {
 }
 
 // measureIdleWake times, on an idle server, from just before a set until its one waiter has its answer.
-func measureIdleWake(t *table, p *process) error {
+func measureIdleWake(t *report.Table, p *process.Server) error {
 	const wakes = 200
 	var times []time.Duration
 	for i := range wakes {
@@ -175,7 +178,7 @@ func measureIdleWake(t *table, p *process) error {
 		done := make(chan error, 1)
 		var at time.Time
 		go func() {
-			err := p.call("GET", "/events/"+name+"?wait=60s", nil, nil)
+			err := p.Call("GET", "/events/"+name+"?wait=60s", nil, nil)
 			at = time.Now()
 			done <- err
 		}()
@@ -183,7 +186,7 @@ func measureIdleWake(t *table, p *process) error {
 			return err
 		}
 		began := time.Now()
-		if err := p.call("POST", "/events/"+name+"/set", nil, nil); err != nil {
+		if err := p.Call("POST", "/events/"+name+"/set", nil, nil); err != nil {
 			return err
 		}
 		if err := <-done; err != nil {
@@ -191,6 +194,6 @@ func measureIdleWake(t *table, p *process) error {
 		}
 		times = append(times, at.Sub(began))
 	}
-	t.addTimes("one parked caller, idle server, woken after", times)
+	t.AddTimes("one parked caller, idle server, woken after", times)
 	return nil
 }

@@ -85,12 +85,18 @@ func (k *keyNew) Run() error {
 }
 
 type healthcheck struct {
-	URL      string        `arg:"" optional:"" default:"http://127.0.0.1:8080" help:"Where the server answers."`
+	URL      string        `arg:"" optional:"" help:"Where the server answers; without it, at --addr on this machine."`
+	Addr     string        `default:"127.0.0.1:8080" help:"What the server was told to listen on."`
 	Patience time.Duration `default:"0s" help:"Ask again for this long before giving up."`
 }
 
 // Run asks the server until it is healthy or patience ends.
-func (h *healthcheck) Run() error { return app.Healthcheck(h.URL, h.Patience) }
+func (h *healthcheck) Run() error {
+	if h.URL == "" {
+		h.URL = app.URLOn(h.Addr)
+	}
+	return app.Healthcheck(h.URL, h.Patience)
+}
 
 type showVersion struct{}
 

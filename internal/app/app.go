@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/awaitd/awaitd/internal/await"
+	"github.com/awaitd/awaitd/internal/console"
 	"github.com/awaitd/awaitd/internal/fetch"
 	"github.com/awaitd/awaitd/internal/loop"
 	"github.com/awaitd/awaitd/internal/record"
@@ -29,6 +30,7 @@ import (
 type App struct {
 	options  Options
 	log      *slog.Logger
+	keys     *server.Keys // nil: nobody is asked for one
 	listener net.Listener
 	store    *store.Store
 	guard    *fetch.Guard
@@ -48,10 +50,11 @@ type closer struct {
 // New checks the options, reporting all faults together, and builds the server up to its listener: Addr says where
 // it will answer. Nothing runs yet. Close it if Run is never called.
 func New(o Options, log *slog.Logger) (*App, error) {
-	if err := o.validate(); err != nil {
+	keys, err := readKeys(o.APIKeysFile)
+	if err := errors.Join(o.validate(), err); err != nil {
 		return nil, err
 	}
-	a := &App{options: o, log: log}
+	a := &App{options: o, log: log, keys: keys}
 	if err := a.build(); err != nil {
 		return nil, errors.Join(err, a.Close())
 	}
@@ -85,7 +88,10 @@ func (a *App) build() (err error) {
 	limits := await.DefaultLimits()
 	limits.WorkersMax = a.options.Workers
 	limits.FuturesPendingMax = a.options.MaxPending
+	limits.PendingBytesMax = int64(a.options.MaxPendingBytes)
 	limits.WaitersMax = a.options.MaxWaiters
+	limits.TTLDefault = a.options.FutureTTL
+	limits.EventTTL = a.options.EventTTL
 	clock := loop.NewClock()
 	a.kernel, err = await.New(await.Options{
 		Limits: limits, Store: a.store, Sequencer: sequence.NewLocal(position), Fetcher: a.fetcher,
@@ -100,7 +106,7 @@ func (a *App) build() (err error) {
 
 func (a *App) openStore() (err error) {
 	if a.options.Memory {
-		a.store = store.OpenMemory()
+		a.store = store.OpenMemoryWithin(int64(a.options.MaxMemory))
 		return nil
 	}
 	a.store, err = store.Open(store.Options{Dir: a.options.DataDir, Sync: a.options.Sync, Log: a.log})
@@ -155,21 +161,15 @@ type bodies struct{ store *store.Store }
 func (b bodies) Create() (fetch.BodyWriter, error) { return b.store.NewBody() }
 
 func (a *App) buildServer(registry *prometheus.Registry) error {
-	var keys *server.Keys
 	var hosts []string
-	if a.options.APIKeysFile != "" {
-		var err error
-		if keys, err = readKeys(a.options.APIKeysFile); err != nil {
-			return err
-		}
-	} else if !a.options.InsecureListen {
+	if a.keys == nil && !a.options.InsecureListen {
 		hosts = []string{}
 	}
 	s, err := server.New(server.Options{
-		Kernel: a.kernel, Bodies: a.store, Metrics: registry, Keys: keys, HostsAllowed: hosts,
-		Now: a.kernel.Wall, Admit: a.guard.Admit, Room: a.store.Room, WaitMax: a.options.MaxWait,
+		Kernel: a.kernel, Bodies: a.store, Metrics: registry, Keys: a.keys, HostsAllowed: hosts,
+		Now: a.kernel.Wall, Admit: a.guard.Admit, Room: a.store.Room, Spare: a.store.Spare, WaitMax: a.options.MaxWait,
 		KeyTTL:       a.options.IdempotencyTTL,
-		BodyBytesMax: int64(a.options.MaxBody), Version: a.options.Version, Log: a.log,
+		BodyBytesMax: int64(a.options.MaxBody), Console: console.New(), Log: a.log,
 	})
 	if err != nil {
 		return err
@@ -180,7 +180,11 @@ func (a *App) buildServer(registry *prometheus.Registry) error {
 	return nil
 }
 
+// readKeys reads the keys file; without one there are no keys.
 func readKeys(path string) (*server.Keys, error) {
+	if path == "" {
+		return nil, nil
+	}
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("open the keys file: %w", err)

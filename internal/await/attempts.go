@@ -31,7 +31,7 @@ func (s *State) start(f *future) {
 			fact.StartedAt = s.at
 		}
 	})
-	job := fetch.Job{ID: f.fact.ID, N: len(f.fact.Attempts) + 1, Request: f.fact.Request}
+	job := fetch.Job{ID: f.fact.ID, N: len(f.fact.Attempts) + 1, Request: f.fact.Request.Open()}
 	job.DeadlineAt = f.fact.DeadlineAt.Time()
 	s.effects = append(s.effects, launch{job})
 }

@@ -224,7 +224,7 @@ func (l *leaf) leave() {
 	switch {
 	case l.event != nil:
 		s.feeders.heed(l, -1)
-		s.events.Leave(l.event, &l.waiter)
+		s.events.Leave(l.event, &l.waiter, s.at)
 		l.event = nil
 	case l.future != nil:
 		l.future.waiters.Remove(&l.waiter)

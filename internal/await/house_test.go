@@ -200,10 +200,23 @@ func fetchAfter(id, expr string) record.NewFuture {
 }
 
 func newFetch(id string) record.NewFuture {
-	return record.NewFuture{ID: id, Kind: record.KindFetch, Request: &record.Request{
-		Method: "GET", URL: "http://" + id + ".example/", Retry: record.Retry{AttemptsMax: 3},
+	return record.NewFuture{ID: id, Kind: record.KindFetch, Request: requestTo(id + ".example").Pack()}
+}
+
+func requestTo(host string) *record.Request {
+	return &record.Request{
+		Method: "GET", URL: "http://" + host + "/", Retry: record.Retry{AttemptsMax: 3},
 		Headers: []record.Header{{Name: "Authorization", Values: []string{"Bearer secret"}}}, Body: []byte("secret"),
-	}}
+	}
+}
+
+func toPOST(r *record.Request) { r.Method = "POST" }
+
+// altered is p after edit.
+func altered(p record.Packed, edit func(*record.Request)) record.Packed {
+	r := p.Open()
+	edit(r)
+	return r.Pack()
 }
 
 func (h *house) promise(ids ...string) {

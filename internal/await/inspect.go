@@ -16,8 +16,8 @@ const WaitsShownMax = 100
 // Inspection is the loop at one moment, for people.
 type Inspection struct {
 	Now         record.Time
-	Uptime      time.Duration // since the kernel was made
-	Loop        loop.Stats
+	Uptime      time.Duration  // since the kernel was made
+	Loop        loop.Stats     // with the timers of the state
 	Slow        []SlowCallback // the last few, oldest first
 	SlowCount   int
 	LagLast     time.Duration
@@ -71,6 +71,7 @@ func (k *Kernel) inspect(s *State) *Inspection {
 		Committing: k.committing, CommitLast: time.Duration(k.gauges.lastCommit.Load()),
 		Draining: s.draining, Limits: s.limits,
 	}
+	in.Loop.Timers += s.due.Len()
 	for p := s.waits.first; p != nil && len(in.Waits) < WaitsShownMax; p = p.next {
 		held := p.holds.standing()
 		held.Since = p.since

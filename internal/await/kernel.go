@@ -109,7 +109,7 @@ func New(o Options) (*Kernel, error) {
 		return nil, fmt.Errorf("await: register metrics: %w", err)
 	}
 	k.state = newState(o.Limits, record.TimeOf(o.Wall), k.tally)
-	k.state.exists = k.existsInStore
+	k.state.stored = o.Store.Future
 	k.state.usedKey = k.keyInStore
 	k.Loop = loop.New(loop.Options{
 		Clock: o.Clock, Debug: o.Debug, AfterTurn: k.endTurn, TimeTurns: true, OnSlow: k.noteSlow,
@@ -302,7 +302,7 @@ func (k *Kernel) holdEffects() {
 // commit makes durable what has been applied, unless a commit is under way: then the next one takes it all. What
 // changed nothing has nothing to wait for.
 func (k *Kernel) commit() {
-	if k.committing || len(k.held) == 0 && !k.sweeping {
+	if k.committing || len(k.held) == 0 && !k.sweeping && !k.state.changed() {
 		return
 	}
 	batch := k.state.takeBatch(k.position)

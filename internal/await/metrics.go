@@ -14,6 +14,7 @@ type gauges struct {
 	waiters, events atomic.Int64
 	running, queued atomic.Int64
 	pending, slow   atomic.Int64
+	timers          atomic.Int64 // of the state; the loop counts its own
 	lastLag, maxLag atomic.Int64 // ns
 	lastCommit      atomic.Int64 // ns
 	draining        atomic.Bool
@@ -32,6 +33,7 @@ func (g *gauges) publish(k *Kernel) {
 	g.running.Store(int64(k.state.running))
 	g.queued.Store(int64(k.state.queue.size))
 	g.pending.Store(int64(k.state.pending))
+	g.timers.Store(int64(k.state.due.Len()))
 }
 
 // tally is the counters and histograms of a kernel. Their children are resolved once, for the hot paths.
@@ -152,8 +154,8 @@ func (k *Kernel) numbers() []number {
 			func() float64 { return float64(g.slow.Load()) }),
 		of("awaitd_loop_ready", "Callbacks ready for the next turn.", gauge,
 			func() float64 { return float64(k.Stats().Ready) }),
-		of("awaitd_loop_timers", "Timers of the loop.", gauge,
-			func() float64 { return float64(k.Stats().Timers) }),
+		of("awaitd_loop_timers", "Timers set: those of futures, events and waits, and the loop's own.", gauge,
+			func() float64 { return float64(k.Stats().Timers) + float64(g.timers.Load()) }),
 		of("awaitd_loop_tasks", "Tasks of the loop.", gauge,
 			func() float64 { return float64(k.Stats().Tasks) }),
 		of("awaitd_fetch_in_flight", "Attempts under way.", gauge,

@@ -108,37 +108,45 @@ func (s *State) park(p *parkedWait, r WaitRequest, known map[string]*record.Futu
 		}
 		return inOrder
 	}
-	if p.ask.err = s.roomFor(r.For); p.ask.err != nil {
+	if p.ask.err = s.roomFor(w); p.ask.err != nil {
 		return atOnce
 	}
 	w.sleep()
 	p.wait = w
 	p.timer = s.due.Insert(onWheel(s.at.Add(r.Timeout)), p)
 	s.waits.add(&p.seat, p, s.at)
+	s.leavesHeld += len(w.leaves)
 	return later
 }
 
-// roomFor is nil if one more caller can be held, for e: there is a seat, and the names in e that are new fit beside
-// those that are known.
-func (s *State) roomFor(e *api.Expr) error {
-	if s.waits.size >= s.limits.WaitersMax {
+// roomFor is nil if one more caller can be held, for w: there is a seat, its leaves are not too many, and the names in
+// it that are new fit beside those that are known.
+func (s *State) roomFor(w *wait) error {
+	switch {
+	case s.waits.size >= s.limits.WaitersMax:
 		return ErrTooManyWaiters
-	}
-	if room := s.limits.EventsMax - s.events.Len(); room < api.LeavesMax && s.newNames(e) > room {
+	case s.leavesHeld+len(w.leaves) > s.limits.WaitLeavesHeldMax:
+		return ErrTooManyLeaves
+	case !s.roomForEvents(w):
 		return ErrTooManyEvents
+	default:
+		return nil
 	}
-	return nil
 }
 
-func (s *State) newNames(e *api.Expr) int {
-	if e.Op == api.OpEvent && !s.events.Known(e.Ref) {
-		return 1
+// roomForEvents reports whether the names in w that are new fit beside those that are known. A name counts once.
+func (s *State) roomForEvents(w *wait) bool {
+	room := max(0, s.limits.EventsMax-s.events.Len())
+	if room >= len(w.leaves) {
+		return true
 	}
-	n := 0
-	for i := range e.Of {
-		n += s.newNames(&e.Of[i])
+	fresh := map[string]bool{}
+	for i := range w.leaves {
+		if e := w.leaves[i].expr; e.Op == api.OpEvent && !s.events.Known(e.Ref) {
+			fresh[e.Ref] = true
+		}
 	}
-	return n
+	return len(fresh) <= room
 }
 
 // progressed is of no account: the caller is told of all leaves when it is answered.
@@ -179,6 +187,7 @@ func (p *parkedWait) wake(a *WaitAnswer) {
 func (p *parkedWait) end() {
 	s := p.wait.state
 	s.waits.remove(&p.seat)
+	s.leavesHeld -= len(p.wait.leaves)
 	s.due.Cancel(p.timer)
 	p.timer = zeroTimer
 	p.wait.leaveAll()

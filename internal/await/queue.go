@@ -31,10 +31,10 @@ type place struct {
 }
 
 // keyOf is the key under which a fetch queues.
-func keyOf(r *record.Request) string {
-	u, err := url.Parse(r.URL)
+func keyOf(p record.Packed) string {
+	u, err := url.Parse(p.URL())
 	if err != nil {
-		return r.URL // the door has checked it; a lane of its own does no harm
+		return p.URL() // the door has checked it; a lane of its own does no harm
 	}
 	return u.Host
 }

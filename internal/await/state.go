@@ -20,11 +20,13 @@ type State struct {
 	queue   queue
 	due     *loop.Wheel[timed]
 
-	pending  int // futures that are not settled
-	running  int // attempts under way, aborted ones included until their outcome arrives
-	waits    parked
-	decided  uint64 // waits decided since the start
-	draining bool   // nobody sleeps any more
+	pending      int   // futures that are not settled
+	pendingBytes int64 // of their requests and labels
+	running      int   // attempts under way, aborted ones included until their outcome arrives
+	waits        parked
+	leavesHeld   int    // of all waits in it
+	decided      uint64 // waits decided since the start
+	draining     bool   // nobody sleeps any more
 
 	orphans []*future              // restored while an attempt was under way; Restart decides about them
 	keys    map[string]*record.Key // used, and not yet in the store
@@ -43,15 +45,15 @@ type State struct {
 
 	watchers loop.Waiters // streams of all futures
 	touched  []*future    // changed by the command that is applied, and watched
-	changed  *future      // of which they are told
+	told     *future      // of which they are told
 	batch    uint64       // batches taken
 
 	dirty   []*future // changed since the last commit, in order of their first change
-	dropped []string  // settled futures to forget with the next commit
+	dropped []string  // settled futures to forget with the next commit, before it makes new ones
 	effects []effect  // of what was applied since the kernel last held them
 
-	// exists looks for a future that is not in memory. It is asked only for ids that a caller chose.
-	exists func(id string) bool
+	// stored looks for a future in the store. It is asked only for ids that a caller chose.
+	stored func(id string) (*record.Future, error)
 	// usedKey looks for an idempotency key in the store; nil when it was never used. Both look-ups are asked only where
 	// a caller names something, and only when memory does not know it.
 	usedKey func(name string) (*record.Key, error)
@@ -95,7 +97,7 @@ func newState(limits Limits, start record.Time, t *tally) *State {
 		keys:    map[string]*record.Key{},
 		groups:  map[string]*group{},
 		feeders: feeders{map[string]*list.List{}, map[string]int{}},
-		exists:  func(string) bool { return false },
+		stored:  func(string) (*record.Future, error) { return nil, nil },
 		usedKey: func(string) (*record.Key, error) { return nil, nil },
 	}
 }
@@ -187,14 +189,14 @@ func (s *State) touch(f *future) {
 func (s *State) report() {
 	for _, f := range s.touched {
 		f.touched = false
-		s.changed = f
+		s.told = f
 		if f.watchers != nil {
 			f.watchers.Wake()
 		}
 		s.watchers.Wake()
 	}
 	clear(s.touched)
-	s.touched, s.changed = s.touched[:0], nil
+	s.touched, s.told = s.touched[:0], nil
 }
 
 // arm makes f.due happen at t, instead of whenever it was to happen. Zero disarms.
@@ -206,6 +208,12 @@ func (s *State) arm(f *future, t record.Time) {
 	if t != 0 {
 		f.timer = s.due.Insert(onWheel(t), f)
 	}
+}
+
+// changed reports whether something has changed since the last takeBatch: by a command, or because its time came.
+func (s *State) changed() bool {
+	return len(s.dirty)+len(s.dropped)+len(s.newKeys)+len(s.leaves)+len(s.progress)+len(s.changedGroups)+
+		len(s.forgotten) > 0 || s.events.Changed()
 }
 
 // takeBatch returns what changed since the last call, as one commit.

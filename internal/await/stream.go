@@ -28,6 +28,7 @@ type Stream struct {
 	expr       *api.Expr     // what it is about; nil: futures
 	wait       *wait         // of a wait
 	cancelRest bool          // of a wait
+	leaves     int           // counted as held
 	waiter     loop.Waiter   // in the list of who watches the future, the event, or all futures
 	future     *future       // that it watches
 	event      *events.Event // that it watches
@@ -124,6 +125,7 @@ func (st *Stream) end() {
 	if st.holds != nil {
 		st.holds = nil
 		s.waits.remove(&st.seat)
+		s.leavesHeld -= st.leaves
 	}
 	if st.timer != zeroTimer {
 		s.due.Cancel(st.timer)
@@ -133,7 +135,7 @@ func (st *Stream) end() {
 		st.wait.leaveAll()
 	}
 	if st.event != nil {
-		s.events.Leave(st.event, &st.waiter)
+		s.events.Leave(st.event, &st.waiter, s.at)
 		st.event = nil
 	}
 	st.waiter.Leave()
@@ -186,7 +188,7 @@ func (st *Stream) Wake() {
 		st.tell(st.event.Fact())
 	case st.keep != nil:
 		s.watchers.Add(&st.waiter)
-		if f := s.changed.fact; st.keep(f) {
+		if f := s.told.fact; st.keep(f) {
 			st.tell(f)
 		}
 	case st.future.fact.State.Settled():
@@ -340,20 +342,23 @@ func (s *State) streamFuture(st *Stream, r *StreamRequest, known *record.Future)
 
 // sit gives st a seat, or ends it at once when the server drains.
 func (s *State) sit(st *Stream, r *StreamRequest) error {
-	e := r.For
-	if e == nil {
-		e = st.expr
-	}
 	if s.draining {
 		st.finish()
 		return nil
 	}
-	if e == nil {
-		e = &api.Expr{Op: api.OpAll} // all futures: no names
+	w := st.wait
+	switch {
+	case w != nil:
+	case st.expr != nil:
+		w = s.layOut(st.expr, st)
+	default:
+		w = &wait{} // of all futures: it waits for nothing
 	}
-	if err := s.roomFor(e); err != nil {
+	if err := s.roomFor(w); err != nil {
 		return err
 	}
+	st.leaves = len(w.leaves)
+	s.leavesHeld += st.leaves
 	s.waits.add(&st.seat, st, s.at)
 	if r.Timeout > 0 {
 		st.timer = s.due.Insert(onWheel(s.at.Add(r.Timeout)), st)

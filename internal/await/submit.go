@@ -80,16 +80,30 @@ func (s *State) createAll(c *record.Submit) ([]*record.Future, error) {
 	if s.pending+len(c.Futures) > s.limits.FuturesPendingMax {
 		return nil, ErrTooManyFutures
 	}
+	bytes := s.pendingBytes
+	for i := range c.Futures {
+		n := &c.Futures[i]
+		bytes += kept(n.Request, n.Labels, n.After, n.For)
+	}
+	if bytes > s.limits.PendingBytesMax {
+		return nil, ErrFuturesTooLarge
+	}
+	if !s.roomToSet(c.Futures) {
+		return nil, ErrTooManyEvents
+	}
 	chosen := map[string]bool{}
 	for i := range c.Futures {
 		n := &c.Futures[i]
 		if n.Kind != record.KindPromise {
 			continue // the door made its id
 		}
-		if s.futures[n.ID] != nil || chosen[n.ID] || s.exists(n.ID) {
+		if chosen[n.ID] {
 			return nil, &IDTakenError{n.ID}
 		}
 		chosen[n.ID] = true
+		if err := s.free(n.ID); err != nil {
+			return nil, err
+		}
 	}
 	if err := s.roomInGroups(c); err != nil {
 		return nil, err
@@ -113,6 +127,40 @@ func (s *State) createAll(c *record.Submit) ([]*record.Future, error) {
 	}
 	return created, nil
 }
+
+// kept is how many bytes of its caller's a future keeps until it is settled: those that a caller can make many of.
+func kept(r record.Packed, labels []record.Label, exprs ...[]byte) int64 {
+	n := len(r)
+	for _, e := range exprs {
+		n += len(e)
+	}
+	for _, l := range labels {
+		n += len(l.Key) + len(l.Value)
+	}
+	return int64(n)
+}
+
+// free is nil when no future has the id that a caller chose. One that has expired has it no more, swept or not: the
+// next commit forgets it before it makes the new one.
+func (s *State) free(id string) error {
+	if f := s.futures[id]; f != nil {
+		if s.expired(f.fact) {
+			return errAgain // it is about to leave memory
+		}
+		return &IDTakenError{id}
+	}
+	switch f, err := s.stored(id); {
+	case err == nil && f == nil:
+		return nil
+	case err == nil && s.expired(f):
+		s.dropped = append(s.dropped, id)
+		return nil
+	default:
+		return &IDTakenError{id} // when in doubt, too
+	}
+}
+
+func (s *State) expired(f *record.Future) bool { return f.ExpiresAt != 0 && f.ExpiresAt <= s.at }
 
 func (s *State) create(n *record.NewFuture) *future {
 	fact := &record.Future{
@@ -141,6 +189,10 @@ func (s *State) create(n *record.NewFuture) *future {
 	s.dirty = append(s.dirty, f)
 	s.touch(f)
 	s.pending++
+	s.pendingBytes += kept(fact.Request, fact.Labels, fact.After, fact.For)
+	if n.Sets != "" {
+		s.events.Reserve(n.Sets)
+	}
 	switch {
 	case n.Kind == record.KindWait || n.After != nil:
 		s.rest(f, begins)
@@ -221,6 +273,7 @@ func failed(t record.FailureType, message string) ending {
 
 // settle ends f for good and wakes everybody who waits for it.
 func (s *State) settle(f *future, e ending) {
+	s.pendingBytes -= kept(f.fact.Request, f.fact.Labels, f.fact.After, f.fact.For)
 	s.change(f, func(fact *record.Future) {
 		fact.State = e.state
 		fact.Reason = record.ReasonNone
@@ -229,7 +282,7 @@ func (s *State) settle(f *future, e ending) {
 		fact.ExpiresAt = s.at.Add(fact.TTL)
 		fact.Result = e.result
 		fact.Failure = e.failure
-		fact.Request = withoutSecrets(fact.Request)
+		fact.Request = fact.Request.WithoutSecrets()
 		fact.After = nil
 		fact.Leaves = e.leaves
 	})
@@ -241,18 +294,18 @@ func (s *State) settle(f *future, e ending) {
 	s.tally.settled(f.fact)
 	f.waiters.Wake()
 	s.effects = append(s.effects, evict{f})
-	if f.fact.Sets != "" && e.state == record.StateSucceeded {
-		payload := &record.Payload{ContentType: "text/plain; charset=utf-8", Data: []byte(f.fact.ID)}
-		s.flag(&record.EventChange{Name: f.fact.Sets, Op: record.EventSet, Payload: payload})
+	if f.fact.Sets != "" {
+		s.keepPromise(f.fact)
 	}
 }
 
-// withoutSecrets is what is still known of a request once its future is settled: where it went, not what it said.
-func withoutSecrets(r *record.Request) *record.Request {
-	if r == nil {
-		return nil
+// keepPromise sets the event that f, which is settled, was to set if it succeeded.
+func (s *State) keepPromise(f *record.Future) {
+	if f.State == record.StateSucceeded {
+		payload := &record.Payload{ContentType: "text/plain; charset=utf-8", Data: []byte(f.ID)}
+		s.flag(&record.EventChange{Name: f.Sets, Op: record.EventSet, Payload: payload})
 	}
-	return &record.Request{Method: r.Method, URL: r.URL, Traceparent: r.Traceparent}
+	s.events.Unreserve(f.Sets, s.at)
 }
 
 // evict takes a settled future out of memory once it is in the store.
@@ -298,7 +351,7 @@ func (s *State) settlePromise(c *record.Settle) (*record.Future, error) {
 	case f == nil:
 		return nil, errCold
 	case f.fact.Kind != record.KindPromise:
-		return nil, ErrNotSettleable
+		return nil, &RefusedError{s.view(f), ErrNotSettleable}
 	case f.fact.State.Settled():
 		return settledAgain(f.fact, c)
 	case c.Failure != nil:
@@ -333,6 +386,6 @@ func (s *State) delete(c *record.Delete) error {
 	case f.fact.State.Settled():
 		return errAgain
 	default:
-		return ErrNotSettled
+		return &RefusedError{s.view(f), ErrNotSettled}
 	}
 }

@@ -13,8 +13,9 @@ import (
 
 // The verbs. Any goroutine may call them; each returns when what it says is durable.
 
-// Submit creates futures, all or none, and returns them in order. Errors: ErrTooManyFutures, *IDTakenError,
-// *UnknownFutureError for one that an expression names, ErrTooManyEvents, ErrDraining, ErrBusy.
+// Submit creates futures, all or none, and returns them in order. Errors: ErrTooManyFutures, ErrFuturesTooLarge,
+// ErrTooManyEvents (to be set or waited for), ErrTooManyLeaves, *IDTakenError, *UnknownFutureError for one that an
+// expression names, *UnknownGroupError, *GroupClosedError, *CycleError, ErrDraining, ErrBusy.
 func (k *Kernel) Submit(ctx context.Context, futures ...record.NewFuture) ([]*record.Future, error) {
 	made, err := k.SubmitOnce(ctx, &record.Submit{Futures: futures})
 	return made.Futures, err
@@ -27,7 +28,7 @@ func (k *Kernel) SubmitOnce(ctx context.Context, c *record.Submit) (Submitted, e
 		return Submitted{}, ErrDraining
 	}
 	for {
-		answer, err := k.command(ctx, c)
+		answer, err := insist(func() (any, error) { return k.command(ctx, c) })
 		if missing, ok := errors.AsType[*missingError](err); ok {
 			known := map[string]*record.Future{}
 			if err := k.learn(known, missing.ids); err != nil {
@@ -66,6 +67,8 @@ type View struct {
 	Queue int // its place among the fetches of its key that wait for a worker; 0 when it does not queue
 }
 
+func (s *State) view(f *future) View { return View{f.fact, s.queue.position(f)} }
+
 // Future reads a future. Error: *UnknownFutureError.
 func (k *Kernel) Future(ctx context.Context, id string) (View, error) {
 	return insist(func() (View, error) { return k.future(ctx, id) })
@@ -78,7 +81,7 @@ func (k *Kernel) future(ctx context.Context, id string) (View, error) {
 		if f == nil {
 			return atOnce
 		}
-		p.answer = View{f.fact, s.queue.position(f)}
+		p.answer = s.view(f)
 		if f.dirty || k.committing {
 			return inOrder
 		}
@@ -124,11 +127,6 @@ func insist[T any](ask func() (T, error)) (T, error) {
 	}
 }
 
-func (k *Kernel) existsInStore(id string) bool {
-	f, err := k.store.Future(id)
-	return f != nil || err != nil // when in doubt, the id is taken
-}
-
 func (k *Kernel) keyInStore(name string) (*record.Key, error) {
 	key, err := k.store.Key(name)
 	if err != nil {
@@ -168,7 +166,7 @@ func (k *Kernel) cancel(ctx context.Context, id string) (*record.Future, error) 
 }
 
 // Resolve ends a promise with a JSON value. The same value again gives the same answer. Errors: *SettledError,
-// ErrNotSettleable, *UnknownFutureError.
+// ErrNotSettleable (as *RefusedError), *UnknownFutureError.
 func (k *Kernel) Resolve(ctx context.Context, id string, value []byte) (*record.Future, error) {
 	c := &record.Settle{ID: id, Value: value}
 	return insist(func() (*record.Future, error) { return k.settlePromise(ctx, c) })
@@ -188,7 +186,7 @@ func (k *Kernel) settlePromise(ctx context.Context, c *record.Settle) (*record.F
 			return nil, err
 		}
 		if f.Kind != record.KindPromise {
-			return nil, ErrNotSettleable
+			return nil, &RefusedError{View{Future: f}, ErrNotSettleable}
 		}
 		return settledAgain(f, c)
 	}
@@ -202,7 +200,8 @@ func futureOf(answer any, err error) (*record.Future, error) {
 	return answer.(*record.Future), nil
 }
 
-// Delete forgets a settled future. Errors: ErrNotSettled, *UnknownFutureError.
+// Delete forgets a settled future. Errors: ErrNotSettled (as *RefusedError), *UnknownFutureError. Who finds it there
+// and is overtaken by another Delete hears of no error: it is forgotten.
 func (k *Kernel) Delete(ctx context.Context, id string) error {
 	_, err := k.Future(ctx, id)
 	if err != nil {
@@ -212,7 +211,7 @@ func (k *Kernel) Delete(ctx context.Context, id string) error {
 	return err
 }
 
-// ChangeEvent does one operation on an event. Error: ErrTooManyEvents.
+// ChangeEvent does one operation on an event. Errors: ErrTooManyEvents, ErrEventsTooLarge.
 func (k *Kernel) ChangeEvent(ctx context.Context, c *record.EventChange) (EventAnswer, error) {
 	answer, err := k.command(ctx, c)
 	if err != nil {
@@ -248,8 +247,8 @@ func (r *WaitRequest) begin() (err error) {
 }
 
 // Wait returns when the expression is decided, the timeout is over or the server drains, whichever comes first.
-// Errors: ErrCursor, *UnknownFutureError before anything waits, ErrTooManyWaiters, ErrTooManyEvents, ErrBusy, and
-// ctx's when the caller leaves.
+// Errors: ErrCursor, *UnknownFutureError before anything waits, *UnknownGroupError, ErrTooManyWaiters,
+// ErrTooManyLeaves, ErrTooManyEvents, ErrBusy, and ctx's when the caller leaves.
 func (k *Kernel) Wait(ctx context.Context, r WaitRequest) (*WaitAnswer, error) {
 	if err := r.begin(); err != nil {
 		return nil, err

@@ -59,7 +59,7 @@ func (s *State) expressions(c *record.Submit) ([]*api.Expr, error) {
 	if len(missing) > 0 {
 		return nil, &missingError{missing}
 	}
-	if err := s.roomForAll(exprs); err != nil {
+	if err := s.roomForAll(c, exprs); err != nil {
 		return nil, err
 	}
 	return exprs, s.circle(c, exprs)
@@ -70,15 +70,39 @@ type missingError struct{ ids []string }
 
 func (e *missingError) Error() string { return "await: not in memory: " + fmt.Sprint(e.ids) }
 
-// roomForAll reports whether the names in all expressions that are new fit beside those that are known.
-func (s *State) roomForAll(exprs []*api.Expr) error {
-	names := 0
+// roomForAll is nil if the leaves of all expressions are not too many, and the names in them that are new fit beside
+// those that are known and those that the futures of c set. A name counts once.
+func (s *State) roomForAll(c *record.Submit, exprs []*api.Expr) error {
+	leaves := 0
 	for _, e := range exprs {
 		if e != nil {
-			names += s.newNames(e)
+			leaves += e.Leaves()
 		}
 	}
-	if names > 0 && names > s.limits.EventsMax-s.events.Len() {
+	if s.leavesHeld+leaves > s.limits.WaitLeavesHeldMax {
+		return ErrTooManyLeaves
+	}
+	room := s.limits.EventsMax - s.events.Len()
+	if room >= leaves+len(c.Futures) {
+		return nil
+	}
+	fresh := map[string]bool{}
+	note := func(name string) {
+		if name != "" && !s.events.Known(name) {
+			fresh[name] = true
+		}
+	}
+	for i, e := range exprs {
+		note(c.Futures[i].Sets)
+		if e != nil {
+			e.Each(func(leaf *api.Expr) {
+				if leaf.Op == api.OpEvent {
+					note(leaf.Ref)
+				}
+			})
+		}
+	}
+	if len(fresh) > max(0, room) {
 		return ErrTooManyEvents
 	}
 	return nil
@@ -98,6 +122,7 @@ func (s *State) rest(f *future, begins record.Time) {
 // attend makes f wait for e.
 func (s *State) attend(f *future, e *api.Expr, known map[string]*record.Future) {
 	f.waiting = &waiting{wait: s.layOut(e, f)}
+	s.leavesHeld += len(f.waiting.leaves)
 	s.feeders.add(f)
 	f.waiting.look(known)
 	if f.waiting.outcome == Pending {
@@ -161,6 +186,7 @@ func (w *wait) culprit() string {
 // proceed starts a fetch whose after is satisfied: now, or when its delay has passed.
 func (s *State) proceed(f *future) {
 	s.stopWaiting(f)
+	s.pendingBytes -= int64(len(f.fact.After))
 	s.change(f, func(fact *record.Future) {
 		fact.After = nil
 		fact.Reason = record.ReasonQueued
@@ -184,6 +210,7 @@ func (s *State) stopWaiting(f *future) {
 		return
 	}
 	f.waiting = nil
+	s.leavesHeld -= len(w.leaves)
 	s.feeders.remove(w)
 	w.leaveAll()
 	for _, n := range w.order[:w.saved] {
@@ -246,6 +273,7 @@ func (s *State) resume() error {
 		w := s.layOut(e, f)
 		w.began = f.fact.CreatedAt
 		f.waiting = &waiting{wait: w}
+		s.leavesHeld += len(w.leaves)
 		s.feeders.add(f)
 		leaves := f.restored
 		f.restored = nil

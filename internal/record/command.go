@@ -21,7 +21,7 @@ type NewFuture struct {
 	Kind    Kind
 	Labels  []Label
 	TTL     time.Duration
-	Request *Request      // fetch
+	Request Packed        // fetch
 	Delay   time.Duration // fetch: not before this long after the submit; timer: due after it
 	At      Time          // fetch: not before; timer: due at; 0 when Delay says it
 	Timeout time.Duration // fetch: deadline for everything; promise: time to be settled; 0 for none

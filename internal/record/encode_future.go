@@ -20,9 +20,7 @@ func (f *Future) fields(e *encoder) {
 		e.message(14, l.fields)
 	}
 	e.string(15, f.Sets)
-	if f.Request != nil {
-		e.message(16, f.Request.fields)
-	}
+	e.string(16, string(f.Request))
 	for i := range f.Attempts {
 		e.message(17, f.Attempts[i].fields)
 	}
@@ -114,8 +112,9 @@ func (f *Future) takePart(in field) error {
 		f.Labels = append(f.Labels, Label{})
 		return decode(in.raw, "label", f.Labels[len(f.Labels)-1].take)
 	case 16:
-		f.Request = &Request{}
-		return decode(in.raw, "request", f.Request.take)
+		f.Request = Packed(in.string())
+		_, err := f.Request.decode() // what nobody could read later is refused now
+		return err
 	case 17:
 		f.Attempts = append(f.Attempts, Attempt{})
 		return decode(in.raw, "attempt", f.Attempts[len(f.Attempts)-1].take)

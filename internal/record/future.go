@@ -64,7 +64,7 @@ type Future struct {
 	TTL      time.Duration // how long it is kept once settled
 	Labels   []Label       // sorted by key
 	Sets     string        // event to set when it succeeds; empty for none
-	Request  *Request      // of a fetch
+	Request  Packed        // of a fetch
 	Attempts []Attempt     // of a fetch, ended ones, oldest first
 	Result   *Result       // nil until settled, and when there is none
 	Failure  *Failure      // nil unless failed or cancelled

@@ -466,4 +466,8 @@ func TestAWrongMediaTypeIs415AndSaysWhatToSend(t *testing.T) {
 		}
 	}
 	h.want(202, h.post("/fetch", creators["/fetch"], "Content-Type: ", "Content-Type: Application/JSON; charset=UTF-8"))
+	for path, good := range creators {
+		h.wantProblem(415, "unsupported-media-type", h.post(path, good, "Content-Encoding: gzip"))
+	}
+	h.want(202, h.post("/fetch", creators["/fetch"], "Content-Encoding: Identity"))
 }

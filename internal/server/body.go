@@ -99,8 +99,10 @@ func hangUp(w http.ResponseWriter, r *http.Request) {
 func (s *Server) decode(
 	w http.ResponseWriter, r *http.Request, bytesMax int64, v interface{ Check() []api.FieldError },
 ) error {
-	if r.ContentLength != 0 && !isJSONRequest(r) {
-		return notJSON()
+	if r.ContentLength != 0 {
+		if err := isJSONBody(r); err != nil {
+			return err
+		}
 	}
 	body, err := s.body(w, r, bytesMax)
 	if err != nil {
@@ -114,19 +116,26 @@ func (s *Server) decodeIfAny(
 	w http.ResponseWriter, r *http.Request, bytesMax int64, v interface{ Check() []api.FieldError },
 ) error {
 	body, err := s.body(w, r, bytesMax)
-	switch {
-	case err != nil || len(body) == 0:
+	if err != nil || len(body) == 0 {
 		return err
-	case !isJSONRequest(r):
-		return notJSON()
-	default:
-		return api.Decode(body, v)
 	}
+	if err := isJSONBody(r); err != nil {
+		return err
+	}
+	return api.Decode(body, v)
 }
 
-func notJSON() error {
-	return api.NewProblem(api.CodeUnsupportedMediaType,
-		"Send Content-Type: application/json; with curl write --json DATA instead of -d DATA.")
+// isJSONBody is nil if the header of r says that its body is plain JSON.
+func isJSONBody(r *http.Request) error {
+	if !isJSONRequest(r) {
+		return api.NewProblem(api.CodeUnsupportedMediaType,
+			"Send Content-Type: application/json; with curl add -H 'Content-Type: application/json', or write --json DATA "+
+				"instead of -d DATA (7.82 or newer).")
+	}
+	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+		return api.NewProblem(api.CodeUnsupportedMediaType, "Send the body as it is, without a Content-Encoding.")
+	}
+	return nil
 }
 
 func isJSONRequest(r *http.Request) bool {

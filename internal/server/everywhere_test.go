@@ -205,7 +205,7 @@ func TestHEADIsAnsweredWhereverGETIs(t *testing.T) {
 		if strings.HasPrefix(e.path, "/groups") {
 			id = someGroup
 		}
-		path := strings.NewReplacer("{id}", id, "{name}", "a", "{slug}", "busy").Replace(e.path)
+		path := strings.NewReplacer("{id}", id, "{name}", "a", "{slug}", "busy", "*", "app.js").Replace(e.path)
 		if path == "/wait" {
 			path = "/wait?any=a,sleep:0s"
 		}

@@ -46,7 +46,7 @@ func (s *Server) fetch(w http.ResponseWriter, r *http.Request) error {
 			comeBack(w)
 		}
 	}
-	err = answer(w, status, s.view().future(v))
+	err = s.answerWith(w, r, status, v)
 	s.wrote(woken)
 	return err
 }

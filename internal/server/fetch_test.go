@@ -399,3 +399,29 @@ func TestASubmitThatCannotBeHeldIsStillAnswered(t *testing.T) {
 	h.want(200, h.post("/events/a/set", ""))
 	h.want(200, <-held)
 }
+
+// The bounds on bytes and leaves have the codes of those on numbers, and say which it is.
+func TestBytesAndLeavesAreBoundedToo(t *testing.T) {
+	h := newHouse(t, plans{limits: func(l *await.Limits) {
+		l.PendingBytesMax, l.EventBytesMax, l.WaitLeavesHeldMax = 999, 999, 2
+	}})
+	long := strings.Repeat("x", 1_000)
+	for _, refused := range []struct {
+		code, says string
+		reply
+	}{
+		{"too-many-futures", "bytes", h.post("/fetch", `{"url":"https://target.test/hang","body":"`+long+`"}`)},
+		{"too-many-events", "payloads", h.post("/events/a/set", long)},
+		{"too-many-waiters", "wait for", h.get("/wait?all=a,b,c")},
+	} {
+		r := h.wantProblem(429, refused.code, refused.reply)
+		if r.header.Get("Retry-After") == "" || !strings.Contains(r.text("detail"), refused.says) {
+			t.Errorf("%v %s", r.header, r.body)
+		}
+	}
+	h.wantNothing()
+	h.submit("/hang")
+	h.want(200, h.post("/events/a/set", "short"))
+	h.want(202, h.get("/wait?all=b,c&timeout=1ms"))
+	h.want(202, h.get("/wait?all=b,c,d&timeout=0"))
+}

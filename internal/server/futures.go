@@ -44,7 +44,28 @@ func (s *Server) getFuture(w http.ResponseWriter, r *http.Request) error {
 	if !v.State.Settled() {
 		return s.pending(w, v)
 	}
-	return answer(w, http.StatusOK, s.view().future(v))
+	return s.answerWith(w, r, http.StatusOK, v)
+}
+
+// show is one future as an answer shows it. When a body cannot be read, the future may have been forgotten since it was
+// looked at, and its body with it: then that is the error.
+func (s *Server) show(ctx context.Context, of await.View) (*api.Future, error) {
+	v := s.view()
+	shown := v.future(of)
+	if !v.unread {
+		return shown, nil
+	}
+	_, err := s.kernel.Future(ctx, of.ID)
+	return shown, err
+}
+
+// answerWith answers with one future.
+func (s *Server) answerWith(w http.ResponseWriter, r *http.Request, status int, of await.View) error {
+	shown, err := s.show(r.Context(), of)
+	if err != nil {
+		return err
+	}
+	return answer(w, status, shown)
 }
 
 // awaited reads the future in the path, holding for as long as the request says.
@@ -121,7 +142,7 @@ func (s *Server) createFuture(w http.ResponseWriter, r *http.Request) error {
 	v := created[0]
 	w.Header().Set("Location", pathOf(v.ID))
 	w.Header().Set("ETag", etagOf(v.Future))
-	return answer(w, http.StatusCreated, s.view().future(v))
+	return s.answerWith(w, r, http.StatusCreated, v)
 }
 
 func (s *Server) durableWait(n *record.NewFuture, q *api.FutureRequest) (err error) {
@@ -152,16 +173,16 @@ func (s *Server) cancelFuture(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	f, err := s.kernel.Cancel(r.Context(), id)
-	return s.settledAnswer(w, f, err)
+	return s.settledAnswer(w, r, f, err)
 }
 
 // settledAnswer shows the future that a call has settled.
-func (s *Server) settledAnswer(w http.ResponseWriter, f *record.Future, err error) error {
+func (s *Server) settledAnswer(w http.ResponseWriter, r *http.Request, f *record.Future, err error) error {
 	if err != nil {
 		return err
 	}
 	w.Header().Set("ETag", etagOf(f))
-	return answer(w, http.StatusOK, s.view().future(await.View{Future: f}))
+	return s.answerWith(w, r, http.StatusOK, await.View{Future: f})
 }
 
 // deleteFuture is DELETE /futures/{id}.
@@ -171,7 +192,7 @@ func (s *Server) deleteFuture(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if err := s.kernel.Delete(r.Context(), id); err != nil {
-		return s.withFuture(r.Context(), id, err)
+		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil

@@ -29,8 +29,7 @@ func (s *Server) getResult(w http.ResponseWriter, r *http.Request) error {
 		return s.pending(w, v)
 	case v.State != record.StateSucceeded:
 		p := api.NewProblem(api.CodeResultUnavailable, "The future has no result; its error says why.")
-		p.Future = s.view().future(v)
-		return p
+		return s.with(r.Context(), p, v)
 	default:
 		return s.serveResult(w, r, v)
 	}
@@ -41,6 +40,9 @@ func (s *Server) getResult(w http.ResponseWriter, r *http.Request) error {
 func (s *Server) serveResult(w http.ResponseWriter, r *http.Request, v await.View) error {
 	body, size, err := s.openResult(v)
 	if err != nil {
+		if _, gone := s.kernel.Future(r.Context(), v.ID); gone != nil {
+			return gone // and its body with it, since it was looked at
+		}
 		return fmt.Errorf("result of %s: %w", v.ID, err)
 	}
 	defer func() { _ = body.Close() }()
@@ -66,6 +68,7 @@ func (s *Server) serveResult(w http.ResponseWriter, r *http.Request, v await.Vie
 	for _, name := range []string{"Content-Encoding", "Content-Disposition", "Awaitd-Upstream-Status"} {
 		h.Del(name)
 	}
+	h.Set("Cache-Control", "no-store") // ServeContent has taken it away
 	return api.NewProblem(api.CodeRangeNotSatisfiable, fmt.Sprintf("The result has %d bytes.", size))
 }
 
@@ -75,7 +78,7 @@ func (s *Server) openResult(v await.View) (io.ReadSeekCloser, int64, error) {
 		body, err := s.Bodies.OpenBody(v.Result.Body)
 		return body, v.Result.Body.Bytes, err
 	}
-	whole := &view{s.Bodies, math.MaxInt64}
+	whole := &view{bodies: s.Bodies, room: math.MaxInt64}
 	text, err := encode(whole.decided(v.Future).WaitAnswer)
 	return struct {
 		io.ReadSeeker

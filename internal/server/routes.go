@@ -26,6 +26,7 @@ const (
 	creates                     // repeating it creates another
 	anyQuery                    // it reads its query itself
 	bodied                      // it takes a body
+	keeps                       // what it takes is kept, though it creates nothing
 )
 
 // endpoints is everything that the server answers. HEAD is answered wherever GET is.
@@ -41,8 +42,8 @@ func (s *Server) endpoints() []endpoint {
 		{"DELETE", "/futures/{id}", s.deleteFuture, nil, 0},
 		{"GET", "/futures/{id}/result", s.getResult, wait, 0},
 		{"POST", "/futures/{id}/cancel", s.cancelFuture, nil, 0},
-		{"POST", "/futures/{id}/resolve", s.resolvePromise, nil, bodied},
-		{"POST", "/futures/{id}/reject", s.rejectPromise, nil, bodied},
+		{"POST", "/futures/{id}/resolve", s.resolvePromise, nil, bodied | keeps},
+		{"POST", "/futures/{id}/reject", s.rejectPromise, nil, bodied | keeps},
 
 		{"GET", "/groups", s.listGroups, []string{"label", "limit", "cursor"}, 0},
 		{"POST", "/groups", s.createGroup, nil, creates | bodied},
@@ -68,7 +69,8 @@ func (s *Server) endpoints() []endpoint {
 		{"GET", "/openapi.json", document("application/json", api.OpenAPIJSON()), nil, open},
 		{"GET", "/problems", s.listProblems, nil, open},
 		{"GET", "/problems/{slug}", s.getProblem, nil, open},
-		{"GET", "/", s.landing, nil, open},
+		{"GET", "/", s.console, nil, open},
+		{"GET", "/console/*", s.console, nil, open},
 	}
 }
 
@@ -137,6 +139,11 @@ func (s *Server) serve(e endpoint, w http.ResponseWriter, r *http.Request) (err 
 	}
 	if e.is&(bodied|open) == 0 {
 		if err := s.noBody(w, r); err != nil {
+			return err
+		}
+	}
+	if e.is&keeps != 0 {
+		if err := s.Spare(); err != nil {
 			return err
 		}
 	}

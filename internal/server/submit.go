@@ -29,12 +29,12 @@ func (s *Server) newFetch(q *api.FetchRequest, traceparent string) (record.NewFu
 		return n, err
 	}
 	faults := s.schedule(&n, q)
-	n.Request = s.request(q)
-	n.Request.Traceparent = traceparent
-	for _, f := range fetch.Check(n.Request) {
+	r := s.request(q)
+	r.Traceparent = traceparent
+	for _, f := range fetch.Check(r) {
 		faults = append(faults, api.FieldError{Pointer: f.Pointer, Detail: f.Detail})
 	}
-	if n.Request.BodyBytesMax > s.BodyBytesMax {
+	if r.BodyBytesMax > s.BodyBytesMax {
 		faults = append(faults, api.FieldError{
 			Pointer: "/max_bytes", Detail: fmt.Sprintf("This server takes at most %d bytes of an answer.", s.BodyBytesMax),
 		})
@@ -42,7 +42,11 @@ func (s *Server) newFetch(q *api.FetchRequest, traceparent string) (record.NewFu
 	if len(faults) > 0 {
 		return n, api.InvalidRequest(faults...)
 	}
-	return n, s.canonical(n.Request)
+	if err := s.canonical(r); err != nil {
+		return n, err
+	}
+	n.Request = r.Pack()
+	return n, nil
 }
 
 // unsupported names the first part that this version does not have.

@@ -58,7 +58,7 @@ func (v *view) future(of await.View) *api.Future {
 		NextAttemptAt: timeOf(f.NextAttemptAt),
 		Attempts:      make([]api.Attempt, 0, len(f.Attempts)),
 		Group:         f.Group,
-		Request:       requestOf(f.Request),
+		Request:       requestOf(f.Request.Open()),
 		For:           v.expression(f.For),
 		After:         v.expression(f.After),
 		Result:        v.result(f),

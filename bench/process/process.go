@@ -1,0 +1,144 @@
+// Package process starts a real awaitd for a benchmark, and talks to it over real sockets.
+package process
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// Server is a server under measurement.
+type Server struct {
+	URL    string
+	Client *http.Client // keeps as many connections as are opened
+	cmd    *exec.Cmd
+}
+
+// Build compiles the server into dir and returns the path of the binary.
+func Build(dir string) (string, error) {
+	bin := filepath.Join(dir, "awaitd")
+	out, err := exec.Command("go", "build", "-trimpath", "-o", bin, "./cmd/server").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("build: %w\n%s", err, out)
+	}
+	return bin, nil
+}
+
+// Start starts the binary with args on a free port, allowed to fetch from this machine, says so, and waits until it
+// has recovered.
+func Start(bin string, args ...string) (*Server, error) {
+	always := []string{"serve", "--addr", "127.0.0.1:0", "--allow-target", "127.0.0.1/32", "--log-format", "json"}
+	s := &Server{cmd: exec.Command(bin, append(always, args...)...)}
+	log, err := s.cmd.StderrPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := s.cmd.Start(); err != nil {
+		return nil, err
+	}
+	lines := bufio.NewScanner(log)
+	find := regexp.MustCompile(`"url":"(http://[^"]+)"`)
+	for s.URL == "" && lines.Scan() { // the line comes when the server has recovered
+		if m := find.FindStringSubmatch(lines.Text()); m != nil {
+			s.URL = m[1]
+		}
+	}
+	if s.URL == "" {
+		return nil, fmt.Errorf("the server ended: %v", s.cmd.Wait())
+	}
+	go func() { _, _ = io.Copy(os.Stderr, log) }()
+	s.Client = &http.Client{
+		Transport: &http.Transport{MaxIdleConnsPerHost: 10_000, DialContext: (&net.Dialer{}).DialContext},
+	}
+	return s, nil
+}
+
+// Stop ends the server in order.
+func (s *Server) Stop() {
+	s.Client.CloseIdleConnections()
+	_ = s.cmd.Process.Signal(syscall.SIGTERM)
+	_ = s.cmd.Wait()
+}
+
+// Call sends in as JSON and reads the answer into out. A status other than 200, 201 and 202 is an error.
+func (s *Server) Call(method, path string, in, out any) error {
+	var body io.Reader
+	if in != nil {
+		text, err := json.Marshal(in)
+		if err != nil {
+			return err
+		}
+		body = bytes.NewReader(text)
+	}
+	req, err := http.NewRequest(method, s.URL+path, body)
+	if err != nil {
+		return err
+	}
+	if in != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := s.Client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode > http.StatusAccepted {
+		return fmt.Errorf("%s %s: %s: %.500s", method, path, resp.Status, text)
+	}
+	if out == nil {
+		return nil
+	}
+	return json.Unmarshal(text, out)
+}
+
+// Resident is the memory of the server's process, in bytes.
+func (s *Server) Resident() (float64, error) { return s.status("VmRSS:") }
+
+// ResidentMost is the most that Resident ever was.
+func (s *Server) ResidentMost() (float64, error) { return s.status("VmHWM:") }
+
+// status reads one line of the process's status, in bytes.
+func (s *Server) status(name string) (float64, error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(status)) {
+		if rest, ok := strings.CutPrefix(line, name); ok {
+			kib, err := strconv.ParseFloat(strings.Fields(rest)[0], 64)
+			return kib * 1024, err
+		}
+	}
+	return 0, fmt.Errorf("no %s in the status of the server", name)
+}
+
+// Gauge reads one metric without labels.
+func (s *Server) Gauge(name string) (float64, error) {
+	resp, err := s.Client.Get(s.URL + "/metrics")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	lines := bufio.NewScanner(resp.Body)
+	for lines.Scan() {
+		if rest, ok := strings.CutPrefix(lines.Text(), name+" "); ok {
+			return strconv.ParseFloat(rest, 64)
+		}
+	}
+	return 0, fmt.Errorf("no metric %s", name)
+}
