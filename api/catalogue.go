@@ -47,6 +47,11 @@ var catalogue = []ProblemPage{
 			"settled (ttl) has passed. A wait that names an unknown future does not begin.",
 	},
 	{
+		CodeUnknownGroup, "There is no such group", 404,
+		"No group has this id. Either it never existed, or the time for which it is kept once none of its members is " +
+			"pending (ttl) has passed. Nothing was created.",
+	},
+	{
 		CodeMethodNotAllowed, "The path does not have this method", 405,
 		"The header Allow lists the methods that the path has.",
 	},
@@ -68,6 +73,17 @@ var catalogue = []ProblemPage{
 		CodeIDTaken, "The id is taken", 409,
 		"There is a future with the chosen id. Choose another, or use that one. To make a repeated call safe, send an " +
 			"Idempotency-Key: then the repetition gets the first answer.",
+	},
+	{
+		CodeCyclicWait, "The future would wait for itself", 409,
+		"What it waits for waits, directly or through others, for what this future does itself: for the event that it " +
+			"sets. It could begin only if somebody else did that for it. Nothing was created. Wait for something else, " +
+			"or set another event.",
+	},
+	{
+		CodeGroupClosed, "The group is closed", 409,
+		"It was cancelled, its deadline passed, its lease was not renewed, or a member of a group with " +
+			"cancel_on_failure failed. It takes no members any more, and cannot be opened again. Nothing was created.",
 	},
 	{
 		CodeBodyTooLarge, "The body is too large", 413,
@@ -111,6 +127,11 @@ var catalogue = []ProblemPage{
 		CodeTooManyEvents, "Too many events are remembered", 429,
 		"As many events are remembered, waited for or to be set as this server takes, or their payloads take as many " +
 			"bytes. Nothing was done. Delete events that are no longer needed, or set them with a ttl.",
+	},
+	{
+		CodeTooManyGroups, "Too many groups are remembered", 429,
+		"As many groups are remembered as this server takes. Nothing was created. A group is forgotten when its ttl has " +
+			"passed; come back after Retry-After seconds.",
 	},
 	{
 		CodeInternal, "The server has a fault", 500,

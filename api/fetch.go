@@ -25,6 +25,7 @@ type FetchRequest struct {
 	After        *Expr              `json:"after,omitzero"`
 	Sets         string             `json:"sets,omitzero"`
 	Callback     *Callback          `json:"callback,omitzero"`
+	Group        string             `json:"group,omitzero"` // id of the group that it joins
 	Labels       map[string]string  `json:"labels,omitzero"`
 	Redact       []string           `json:"redact,omitzero"`
 	TTL          *Duration          `json:"ttl,omitzero"` // how long it is kept once settled, 24h

@@ -71,7 +71,7 @@ type LoopCommit struct {
 type LoopWait struct {
 	Since   Time     `json:"since"`
 	Kind    WaitKind `json:"kind"`
-	For     Expr     `json:"for"`
+	For     *Expr    `json:"for,omitzero"` // nil: a stream of all futures
 	Outcome Outcome  `json:"outcome"`
 	Done    int      `json:"done"`    // decided leaves
 	Pending int      `json:"pending"` // the others

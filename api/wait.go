@@ -46,4 +46,5 @@ type Leaf struct {
 	Generation *uint64 `json:"generation,omitzero"` // of an event, with ResultsState
 	Future     *Future `json:"future,omitzero"`     // with ResultsFull
 	Event      *Event  `json:"event,omitzero"`      // with ResultsFull
+	Group      *Group  `json:"group,omitzero"`      // with ResultsFull
 }

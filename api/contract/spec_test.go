@@ -36,13 +36,15 @@ var wireTypes = map[string]reflect.Type{
 	"LoopWorkers": reflect.TypeFor[api.LoopWorkers](), "LoopCommit": reflect.TypeFor[api.LoopCommit](),
 	"LoopWait": reflect.TypeFor[api.LoopWait](), "Health": reflect.TypeFor[api.Health](),
 	"Problem": reflect.TypeFor[api.Problem](), "FieldError": reflect.TypeFor[api.FieldError](),
-	"ProblemPage": reflect.TypeFor[api.ProblemPage](),
+	"ProblemPage": reflect.TypeFor[api.ProblemPage](), "GroupRequest": reflect.TypeFor[api.GroupRequest](),
+	"Group": reflect.TypeFor[api.Group](), "GroupMembers": reflect.TypeFor[api.GroupMembers](),
+	"GroupLinks": reflect.TypeFor[api.GroupLinks](), "GroupPage": reflect.TypeFor[api.GroupPage](),
 }
 
 // handRead is the schemas whose Go type reads and writes itself, and the forms of a type that is in wireTypes: Expr's
 // round trip and the request types' own tests speak for them.
 var handRead = []string{
-	"EventExpr", "FutureExpr", "SleepExpr", "UntilExpr", "AllExpr", "AnyExpr", "AtLeastExpr", "SettledExpr",
+	"EventExpr", "FutureExpr", "GroupExpr", "SleepExpr", "UntilExpr", "AllExpr", "AnyExpr", "AtLeastExpr", "SettledExpr",
 	"PromiseRequest", "TimerRequest", "DurableWaitRequest", "FetchResult", "ValueResult",
 	"RequestHeaders", "AnswerHeaders", "Labels",
 }
@@ -385,6 +387,7 @@ func TestBoundsAreTheSame(t *testing.T) {
 		{api.NameRunesMax, "schemas/FetchRequest/properties/redact/items/maxLength"},
 		{api.MessageRunesMax, "schemas/RejectRequest/properties/message/maxLength"},
 		{api.CursorBytesMax, "schemas/Cursor/maxLength"},
+		{api.WaitCursorBytesMax, "schemas/WaitCursor/maxLength"},
 		{api.LimitKeyRunesMax, "schemas/Limit/properties/key/maxLength"},
 		{api.ConcurrencyMax, "schemas/Limit/properties/concurrency/maximum"},
 		{api.RateMax, "schemas/Limit/properties/rate/maximum"},

@@ -108,8 +108,12 @@ func loopLines(state, before *api.LoopState, linesMax int) []string {
 	}
 	for _, w := range state.Waits {
 		since := round(state.Now.Sub(w.Since.Time))
+		what := "all futures"
+		if w.For != nil {
+			what = exprText(*w.For)
+		}
 		lines = append(lines, fmt.Sprintf("%-8s  %-6s  %-9s  %4d  %7d  %s", since, w.Kind, w.Outcome, w.Done, w.Pending,
-			printable(exprText(w.For))))
+			printable(what)))
 	}
 	return lines[:min(len(lines), linesMax)]
 }

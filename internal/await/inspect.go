@@ -73,8 +73,9 @@ func (k *Kernel) inspect(s *State) *Inspection {
 	}
 	in.Loop.Timers += s.due.Len()
 	for p := s.waits.first; p != nil && len(in.Waits) < WaitsShownMax; p = p.next {
-		done := len(p.wait.order)
-		in.Waits = append(in.Waits, HeldWait{p.wait.expr, p.since, done, len(p.wait.leaves) - done})
+		held := p.holds.standing()
+		held.Since = p.since
+		in.Waits = append(in.Waits, held)
 	}
 	return in
 }

@@ -23,6 +23,9 @@ type Store interface {
 	Events(prefix, after string, limit int) (page []*record.Event, next string, err error)
 	Sweepable(now record.Time) (bool, error)
 	Load(future func(*record.Future) error, event func(*record.Event) error, progress func(n int)) error
+	Leaves(visit func(id string, l *record.Leaf) error) error
+	LoadGroups(visit func(*record.Group) error) error
+	Groups(label *record.Label, after string, limit int) (page []*record.Group, next string, err error)
 	Count(k record.Kind, s record.State) int64
 }
 
@@ -128,7 +131,24 @@ func (k *Kernel) Recover(progress func(n int)) error {
 		k.state.restoreEvent(e)
 		return nil
 	}
+	group := func(g *record.Group) error {
+		k.state.restoreGroup(g)
+		return nil
+	}
+	if err := k.store.LoadGroups(group); err != nil {
+		return fmt.Errorf("await: recover: %w", err)
+	}
 	if err := k.store.Load(future, event, progress); err != nil {
+		return fmt.Errorf("await: recover: %w", err)
+	}
+	leaf := func(id string, l *record.Leaf) error {
+		k.state.restoreLeaf(id, l)
+		return nil
+	}
+	if err := k.store.Leaves(leaf); err != nil {
+		return fmt.Errorf("await: recover: %w", err)
+	}
+	if err := k.state.resume(); err != nil {
 		return fmt.Errorf("await: recover: %w", err)
 	}
 	k.sure = append(k.sure, &proposal{kernel: k, command: &record.Restart{}})
@@ -167,10 +187,13 @@ func (k *Kernel) endTurn(t loop.Turn) {
 	if due {
 		k.alarmAt = 0
 	}
-	if len(k.sure)+len(k.asked) > 0 || due || k.sweeping {
+	if len(k.sure)+len(k.asked) > 0 || due || k.sweeping || len(k.state.cascade) > 0 {
 		k.sequence() // a turn without commands still lets time pass
 	}
 	k.commit()
+	if len(k.state.cascade) > 0 {
+		k.CallSoon(func() {}) // its turn follows the rest
+	}
 	k.setAlarm()
 	k.gauges.publish(k)
 	took := k.clock.Now() - t.Began
@@ -239,8 +262,10 @@ func (k *Kernel) answerLook(p *proposal) {
 	case inOrder:
 		k.held = append(k.held, p)
 	case later: // from now on it is bounded as a waiter
-		p.counted = false
-		k.outstanding.Add(-1)
+		if p.counted {
+			p.counted = false
+			k.outstanding.Add(-1)
+		}
 	}
 }
 

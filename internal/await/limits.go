@@ -12,9 +12,10 @@ type Limits struct {
 	FuturesPendingMax int           // futures that are not settled; more are ErrTooManyFutures
 	PendingBytesMax   int64         // of requests and labels of futures that are not settled; more are ErrFuturesTooLarge
 	WaitersMax        int           // waits held for callers; more are ErrTooManyWaiters
-	WaitLeavesHeldMax int           // leaves of all waits held for callers; more are ErrTooManyLeaves
+	WaitLeavesHeldMax int           // leaves of all waits, held for callers or of futures; more are ErrTooManyLeaves
 	EventsMax         int           // names remembered, waited for or to be set; more are ErrTooManyEvents
 	EventBytesMax     int64         // of the payloads of events; more are ErrEventsTooLarge
+	GroupsMax         int           // groups remembered; more are ErrTooManyGroups
 	WorkersMax        int           // attempts under way at once; further fetches queue
 	TTLDefault        time.Duration // how long a settled future is kept when its submit does not say
 	EventTTL          time.Duration // how long an event is remembered that is neither set nor waited for
@@ -30,6 +31,7 @@ func DefaultLimits() Limits {
 		WaitLeavesHeldMax: 1_000_000,
 		EventsMax:         1_000_000,
 		EventBytesMax:     256 << 20,
+		GroupsMax:         100_000,
 		WorkersMax:        256,
 		TTLDefault:        24 * time.Hour,
 		EventTTL:          24 * time.Hour,
@@ -49,6 +51,7 @@ func (l Limits) validate() error {
 		{"WaitLeavesHeldMax", int64(l.WaitLeavesHeldMax)},
 		{"EventsMax", int64(l.EventsMax)},
 		{"EventBytesMax", l.EventBytesMax},
+		{"GroupsMax", int64(l.GroupsMax)},
 		{"WorkersMax", int64(l.WorkersMax)},
 		{"TTLDefault", int64(l.TTLDefault)},
 		{"EventTTL", int64(l.EventTTL)},

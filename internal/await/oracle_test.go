@@ -138,6 +138,8 @@ func drawExpr(t *rapid.T, depth int, at record.Time) api.Expr {
 // told is an owner that only listens.
 type told struct{ outcomes []Outcome }
 
+func (o *told) progressed(*leaf) {}
+
 func (o *told) decided(w *wait) { o.outcomes = append(o.outcomes, w.outcome) }
 
 // The evaluator, which never looks twice, decides every random expression in the same step and in the same way as an
@@ -172,9 +174,9 @@ func TestTheEvaluatorAgreesWithANaiveOne(t *testing.T) {
 		for _, id := range futureIDs {
 			known[id] = s.futures[id].fact
 		}
-		w, missing := s.newWait(&e, known, owner)
-		if len(missing) > 0 {
-			t.Fatalf("missing %v", missing)
+		w, missing, err := s.newWait(WaitRequest{For: &e}, known, owner)
+		if len(missing) > 0 || err != nil {
+			t.Fatalf("missing %v, %v", missing, err)
 		}
 		if w.outcome == Pending {
 			w.sleep()

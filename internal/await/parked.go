@@ -11,8 +11,9 @@ import (
 // WaitAnswer is how a wait stood when it was answered.
 type WaitAnswer struct {
 	Outcome Outcome
-	Done    []Leaf // decided leaves, first decided first
-	Pending []Leaf // the others, in the order of the expression
+	Done    []Leaf // decided leaves that were not reported before, first decided first
+	Pending []Leaf // the undecided, in the order of the expression
+	Cursor  *Cursor
 
 	Slept     bool          // it was decided after the caller had gone to sleep
 	DecidedAt time.Duration // the loop's time at which it was decided; set only if Slept
@@ -25,28 +26,42 @@ type Leaf struct {
 	At      record.Time // when it was decided; 0 while pending
 	Future  *record.Future
 	Event   *record.Event
+	Group   *record.Group
 	Queue   int // the place of a pending future in its queue; 0 when it does not queue
 }
 
 // parkedWait is a wait held for a caller: the proposal that asked for it is answered only when it is decided, its
 // time is up, or the server drains.
 type parkedWait struct {
+	seat
 	ask        proposal
 	wait       *wait // nil before it parks
 	cancelRest bool
-	withdrawn  bool // the caller left, perhaps before the wait began
-	since      record.Time
+	withdrawn  bool             // the caller left, perhaps before the wait began
 	timer      loop.WheelHandle // zero: not asleep
-	next, prev *parkedWait
 }
 
-// parked is a list of the waits that are held, oldest first.
+// seat is the place of a caller who is held.
+type seat struct {
+	holds      holder
+	since      record.Time
+	next, prev *seat
+}
+
+// holder is what is held in a seat.
+type holder interface {
+	drain() // the caller is answered now, and leaves the seat
+	standing() HeldWait
+}
+
+// parked is a list of the callers who are held, oldest first.
 type parked struct {
-	first, last *parkedWait
+	first, last *seat
 	size        int
 }
 
-func (l *parked) add(p *parkedWait) {
+func (l *parked) add(p *seat, holds holder, at record.Time) {
+	p.holds, p.since = holds, at
 	p.prev = l.last
 	if l.last != nil {
 		l.last.next = p
@@ -57,7 +72,7 @@ func (l *parked) add(p *parkedWait) {
 	l.size++
 }
 
-func (l *parked) remove(p *parkedWait) {
+func (l *parked) remove(p *seat) {
 	if p.prev != nil {
 		p.prev.next = p.next
 	} else {
@@ -78,8 +93,11 @@ func (s *State) park(p *parkedWait, r WaitRequest, known map[string]*record.Futu
 	if p.withdrawn {
 		return atOnce
 	}
-	w, missing := s.newWait(r.For, known, p)
+	w, missing, err := s.newWait(r, known, p)
 	switch {
+	case err != nil:
+		p.ask.err = err
+		return atOnce
 	case w == nil:
 		p.ask.answer = missing
 		return atOnce
@@ -89,22 +107,31 @@ func (s *State) park(p *parkedWait, r WaitRequest, known map[string]*record.Futu
 			s.cancelRest(w)
 		}
 		return inOrder
-	case s.waits.size >= s.limits.WaitersMax:
-		p.ask.err = ErrTooManyWaiters
-		return atOnce
-	case s.leavesHeld+len(w.leaves) > s.limits.WaitLeavesHeldMax:
-		p.ask.err = ErrTooManyLeaves
-		return atOnce
-	case !s.roomForEvents(w):
-		p.ask.err = ErrTooManyEvents
+	}
+	if p.ask.err = s.roomFor(w); p.ask.err != nil {
 		return atOnce
 	}
 	w.sleep()
-	p.wait, p.since = w, s.at
+	p.wait = w
 	p.timer = s.due.Insert(onWheel(s.at.Add(r.Timeout)), p)
-	s.waits.add(p)
+	s.waits.add(&p.seat, p, s.at)
 	s.leavesHeld += len(w.leaves)
 	return later
+}
+
+// roomFor is nil if one more caller can be held, for w: there is a seat, its leaves are not too many, and the names in
+// it that are new fit beside those that are known.
+func (s *State) roomFor(w *wait) error {
+	switch {
+	case s.waits.size >= s.limits.WaitersMax:
+		return ErrTooManyWaiters
+	case s.leavesHeld+len(w.leaves) > s.limits.WaitLeavesHeldMax:
+		return ErrTooManyLeaves
+	case !s.roomForEvents(w):
+		return ErrTooManyEvents
+	default:
+		return nil
+	}
 }
 
 // roomForEvents reports whether the names in w that are new fit beside those that are known. A name counts once.
@@ -122,6 +149,9 @@ func (s *State) roomForEvents(w *wait) bool {
 	return len(fresh) <= room
 }
 
+// progressed is of no account: the caller is told of all leaves when it is answered.
+func (p *parkedWait) progressed(*leaf) {}
+
 // decided is told by the wait that it is over. A wait that is over before it slept is answered by park.
 func (p *parkedWait) decided(w *wait) {
 	if p.timer == zeroTimer {
@@ -133,6 +163,14 @@ func (p *parkedWait) decided(w *wait) {
 	if p.cancelRest {
 		w.state.cancelRest(w)
 	}
+}
+
+func (p *parkedWait) drain() { p.wake(p.wait.answer()) }
+
+func (p *parkedWait) standing() HeldWait { return p.wait.standing() }
+
+func (w *wait) standing() HeldWait {
+	return HeldWait{For: w.expr, Done: len(w.order), Pending: len(w.leaves) - len(w.order)}
 }
 
 // due is the end of the caller's patience.
@@ -148,7 +186,7 @@ func (p *parkedWait) wake(a *WaitAnswer) {
 // end takes a sleeping wait out of everything.
 func (p *parkedWait) end() {
 	s := p.wait.state
-	s.waits.remove(p)
+	s.waits.remove(&p.seat)
 	s.leavesHeld -= len(p.wait.leaves)
 	s.due.Cancel(p.timer)
 	p.timer = zeroTimer
@@ -180,13 +218,9 @@ func (p propose) release(k *Kernel) { k.mustHappen(&proposal{command: p.command}
 
 // answer says how w stands.
 func (w *wait) answer() *WaitAnswer {
-	a := &WaitAnswer{Outcome: w.outcome, Done: make([]Leaf, 0, len(w.order))}
-	for _, i := range w.order {
-		l := &w.leaves[i]
-		done := Leaf{Expr: l.expr, Outcome: l.outcome, At: l.at}
-		done.Future, _ = l.fact.(*record.Future)
-		done.Event, _ = l.fact.(*record.Event)
-		a.Done = append(a.Done, done)
+	a := &WaitAnswer{Outcome: w.outcome, Done: make([]Leaf, 0, len(w.order)-w.told), Cursor: w.cursor(len(w.order))}
+	for _, i := range w.order[w.told:] {
+		a.Done = append(a.Done, w.leaves[i].done())
 	}
 	for i := range w.leaves {
 		if l := &w.leaves[i]; l.outcome == Pending {
@@ -194,6 +228,15 @@ func (w *wait) answer() *WaitAnswer {
 		}
 	}
 	return a
+}
+
+// done is a decided leaf as it is shown.
+func (l *leaf) done() Leaf {
+	done := Leaf{Expr: l.expr, Outcome: l.outcome, At: l.at}
+	done.Future, _ = l.fact.(*record.Future)
+	done.Event, _ = l.fact.(*record.Event)
+	done.Group, _ = l.fact.(*record.Group)
+	return done
 }
 
 func (s *State) pendingLeaf(e *api.Expr) Leaf {
@@ -205,6 +248,10 @@ func (s *State) pendingLeaf(e *api.Expr) Leaf {
 		if f := s.futures[e.Ref]; f != nil {
 			l.Future = f.fact
 			l.Queue = s.queue.position(f)
+		}
+	case api.OpGroup:
+		if g := s.groups[e.Ref]; g != nil {
+			l.Group = g.fact
 		}
 	}
 	return l

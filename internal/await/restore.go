@@ -16,11 +16,15 @@ func (s *State) restore(fact *record.Future) {
 	f := &future{fact: fact, stored: fact}
 	s.futures[fact.ID] = f
 	s.pending++
-	s.pendingBytes += kept(fact.Request, fact.Labels)
+	s.pendingBytes += kept(fact.Request, fact.Labels, fact.After, fact.For)
 	if fact.Sets != "" {
 		s.events.Reserve(fact.Sets)
 	}
+	s.rejoin(f)
 	switch {
+	case fact.Kind == record.KindWait || fact.Reason == record.ReasonWaiting:
+		s.arm(f, fact.DeadlineAt)
+		s.resting = append(s.resting, f)
 	case fact.Kind == record.KindTimer:
 		s.arm(f, fact.DueAt)
 	case fact.Kind == record.KindPromise:

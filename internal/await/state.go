@@ -1,6 +1,7 @@
 package await
 
 import (
+	"container/list"
 	"time"
 
 	"github.com/awaitd/awaitd/internal/events"
@@ -31,6 +32,22 @@ type State struct {
 	keys    map[string]*record.Key // used, and not yet in the store
 	newKeys []*record.Key          // used since the last commit
 
+	cascade  []follower          // whose expressions are decided, and what is to come of it
+	cascaded int                 // followed in this turn
+	progress []*future           // which wait, and have leaves that are not committed
+	leaves   []record.LeafChange // of waits that ended since the last commit
+	resting  []*future           // restored, and not resumed yet
+	feeders  feeders
+
+	groups        map[string]*group
+	changedGroups []*group           // since the last commit
+	forgotten     []record.GroupFact // the same
+
+	watchers loop.Waiters // streams of all futures
+	touched  []*future    // changed by the command that is applied, and watched
+	told     *future      // of which they are told
+	batch    uint64       // batches taken
+
 	dirty   []*future // changed since the last commit, in order of their first change
 	dropped []string  // settled futures to forget with the next commit, before it makes new ones
 	effects []effect  // of what was applied since the kernel last held them
@@ -57,7 +74,17 @@ type future struct {
 	timer   loop.WheelHandle // zero: none
 	dirty   bool
 	place   place // in the queue
+
+	watchers *loop.Waiters // streams of it; nil: none yet
+	touched  bool          // it stands in State.touched
+
+	member   *list.Element  // of its group, while it is pending
+	waiting  *waiting       // for its expression; nil: for none, or no more
+	restored []*record.Leaf // of its expression, until it is resumed
 }
+
+// follower is what a decided expression takes further.
+type follower interface{ follow(*State) }
 
 func newState(limits Limits, start record.Time, t *tally) *State {
 	return &State{
@@ -68,6 +95,8 @@ func newState(limits Limits, start record.Time, t *tally) *State {
 		due:     loop.NewWheel[timed](time.Millisecond, onWheel(start)),
 		tally:   t,
 		keys:    map[string]*record.Key{},
+		groups:  map[string]*group{},
+		feeders: feeders{map[string]*list.List{}, map[string]int{}},
 		stored:  func(string) (*record.Future, error) { return nil, nil },
 		usedKey: func(string) (*record.Key, error) { return nil, nil },
 	}
@@ -79,6 +108,8 @@ func onWheel(t record.Time) time.Duration { return time.Duration(t) * time.Milli
 // advance lets time pass to at: everything due happens, and what that makes due too. Time never goes back.
 func (s *State) advance(at record.Time) {
 	s.at = max(s.at, at)
+	s.cascaded = 0
+	s.follow()
 	for {
 		fired := false
 		s.due.Advance(onWheel(s.at), func(t timed) {
@@ -88,8 +119,10 @@ func (s *State) advance(at record.Time) {
 		if !fired {
 			break
 		}
+		s.follow()
 	}
 	s.startQueued()
+	s.report()
 }
 
 // nextDue is no later than the next thing due; false when nothing is.
@@ -111,6 +144,12 @@ func (s *State) apply(cmd record.Command) (answer any, err error) {
 		answer, err = s.settlePromise(c)
 	case *record.Delete:
 		err = s.delete(c)
+	case *record.CreateGroup:
+		answer, err = s.createGroup(c)
+	case *record.CancelGroup:
+		answer, err = s.cancelGroup(c)
+	case *record.RenewGroup:
+		answer, err = s.renewGroup(c)
 	case *record.EventChange:
 		answer, err = s.changeEvent(c)
 	case *record.Restart:
@@ -119,7 +158,9 @@ func (s *State) apply(cmd record.Command) (answer any, err error) {
 	default:
 		panic("await: unknown command")
 	}
+	s.follow()
 	s.startQueued()
+	s.report()
 	return answer, err
 }
 
@@ -133,6 +174,29 @@ func (s *State) change(f *future, edit func(*record.Future)) {
 		f.dirty = true
 		s.dirty = append(s.dirty, f)
 	}
+	s.touch(f)
+}
+
+// touch notes that those who watch f are to be told, once the command is applied.
+func (s *State) touch(f *future) {
+	if !f.touched && (f.watchers != nil || s.watchers.Len() > 0) {
+		f.touched = true
+		s.touched = append(s.touched, f)
+	}
+}
+
+// report tells those who watch of what was changed.
+func (s *State) report() {
+	for _, f := range s.touched {
+		f.touched = false
+		s.told = f
+		if f.watchers != nil {
+			f.watchers.Wake()
+		}
+		s.watchers.Wake()
+	}
+	clear(s.touched)
+	s.touched, s.told = s.touched[:0], nil
 }
 
 // arm makes f.due happen at t, instead of whenever it was to happen. Zero disarms.
@@ -148,12 +212,15 @@ func (s *State) arm(f *future, t record.Time) {
 
 // changed reports whether something has changed since the last takeBatch: by a command, or because its time came.
 func (s *State) changed() bool {
-	return len(s.dirty)+len(s.dropped)+len(s.newKeys) > 0 || s.events.Changed()
+	return len(s.dirty)+len(s.dropped)+len(s.newKeys)+len(s.leaves)+len(s.progress)+len(s.changedGroups)+
+		len(s.forgotten) > 0 || s.events.Changed()
 }
 
 // takeBatch returns what changed since the last call, as one commit.
 func (s *State) takeBatch(position uint64) *record.Batch {
+	s.batch++
 	b := &record.Batch{Position: position, At: s.at, Events: s.events.TakeChanges(), Keys: s.newKeys, Dropped: s.dropped}
+	b.Leaves, b.Groups = s.takeLeaves(), s.takeGroups()
 	s.newKeys, s.dropped = nil, nil
 	if len(s.dirty) == 0 {
 		return b

@@ -2,6 +2,7 @@ package await
 
 import (
 	"slices"
+	"time"
 
 	"github.com/awaitd/awaitd/internal/record"
 )
@@ -15,37 +16,52 @@ type Submitted struct {
 
 // submit creates all the futures of c, or none. A key that was used makes none, either way.
 func (s *State) submit(c *record.Submit) (Submitted, error) {
-	if c.Key == nil {
-		futures, err := s.createAll(c)
-		return Submitted{Futures: futures}, err
-	}
-	used := s.keys[c.Key.Name]
-	if used == nil {
-		var err error
-		if used, err = s.usedKey(c.Key.Name); err != nil {
-			return Submitted{}, err
-		}
-	}
-	if used != nil && used.ExpiresAt > s.at {
-		if !slices.Equal(used.Fingerprint, c.Key.Fingerprint) {
-			return Submitted{}, ErrKeyReused
-		}
+	used, err := s.used(c.Key)
+	switch {
+	case err != nil:
+		return Submitted{}, err
+	case used != nil:
 		return Submitted{Replayed: used.Futures}, nil
 	}
 	futures, err := s.createAll(c)
 	if err != nil {
 		return Submitted{}, err
 	}
-	s.useKey(c, futures)
+	if c.Key != nil {
+		ids := make([]string, len(futures))
+		for i, f := range futures {
+			ids[i] = f.ID
+		}
+		s.useKey(c.Key, c.KeyTTL, ids)
+	}
 	return Submitted{Futures: futures}, nil
 }
 
-// useKey remembers what was made under a key: in memory until it is in the store.
-func (s *State) useKey(c *record.Submit, futures []*record.Future) {
-	key := &record.Key{Name: c.Key.Name, Fingerprint: c.Key.Fingerprint, ExpiresAt: s.at.Add(c.KeyTTL)}
-	for _, f := range futures {
-		key.Futures = append(key.Futures, f.ID)
+// used is what was made under the key before by the same request; nil when that is nothing.
+func (s *State) used(key *record.Key) (*record.Key, error) {
+	if key == nil {
+		return nil, nil
 	}
+	used := s.keys[key.Name]
+	if used == nil {
+		var err error
+		if used, err = s.usedKey(key.Name); err != nil {
+			return nil, err
+		}
+	}
+	switch {
+	case used == nil || used.ExpiresAt <= s.at:
+		return nil, nil
+	case !slices.Equal(used.Fingerprint, key.Fingerprint):
+		return nil, ErrKeyReused
+	default:
+		return used, nil
+	}
+}
+
+// useKey remembers what was made under a key: in memory until it is in the store.
+func (s *State) useKey(of *record.Key, ttl time.Duration, ids []string) {
+	key := &record.Key{Name: of.Name, Fingerprint: of.Fingerprint, ExpiresAt: s.at.Add(ttl), Futures: ids}
 	s.keys[key.Name] = key
 	s.newKeys = append(s.newKeys, key)
 	s.effects = append(s.effects, forgetKey{key})
@@ -66,7 +82,8 @@ func (s *State) createAll(c *record.Submit) ([]*record.Future, error) {
 	}
 	bytes := s.pendingBytes
 	for i := range c.Futures {
-		bytes += kept(c.Futures[i].Request, c.Futures[i].Labels)
+		n := &c.Futures[i]
+		bytes += kept(n.Request, n.Labels, n.After, n.For)
 	}
 	if bytes > s.limits.PendingBytesMax {
 		return nil, ErrFuturesTooLarge
@@ -88,16 +105,35 @@ func (s *State) createAll(c *record.Submit) ([]*record.Future, error) {
 			return nil, err
 		}
 	}
-	created := make([]*record.Future, len(c.Futures))
+	if err := s.roomInGroups(c); err != nil {
+		return nil, err
+	}
+	exprs, err := s.expressions(c)
+	if err != nil {
+		return nil, err
+	}
+	made := make([]*future, len(c.Futures))
 	for i := range c.Futures {
-		created[i] = s.create(&c.Futures[i]).fact
+		made[i] = s.create(&c.Futures[i])
+		s.join(made[i])
+		if exprs[i] != nil {
+			s.attend(made[i], exprs[i], c.Known)
+		}
+	}
+	s.follow() // what was decided from the start is shown as that
+	created := make([]*record.Future, len(made))
+	for i, f := range made {
+		created[i] = f.fact
 	}
 	return created, nil
 }
 
 // kept is how many bytes of its caller's a future keeps until it is settled: those that a caller can make many of.
-func kept(r record.Packed, labels []record.Label) int64 {
+func kept(r record.Packed, labels []record.Label, exprs ...[]byte) int64 {
 	n := len(r)
+	for _, e := range exprs {
+		n += len(e)
+	}
 	for _, l := range labels {
 		n += len(l.Key) + len(l.Value)
 	}
@@ -137,6 +173,9 @@ func (s *State) create(n *record.NewFuture) *future {
 		Labels:    n.Labels,
 		Sets:      n.Sets,
 		Request:   n.Request,
+		After:     n.After,
+		For:       n.For,
+		Group:     n.Group,
 	}
 	if fact.TTL == 0 {
 		fact.TTL = s.limits.TTLDefault
@@ -148,12 +187,15 @@ func (s *State) create(n *record.NewFuture) *future {
 	f := &future{fact: fact, dirty: true}
 	s.futures[n.ID] = f
 	s.dirty = append(s.dirty, f)
+	s.touch(f)
 	s.pending++
-	s.pendingBytes += kept(fact.Request, fact.Labels)
+	s.pendingBytes += kept(fact.Request, fact.Labels, fact.After, fact.For)
 	if n.Sets != "" {
 		s.events.Reserve(n.Sets)
 	}
 	switch {
+	case n.Kind == record.KindWait || n.After != nil:
+		s.rest(f, begins)
 	case n.Kind == record.KindTimer:
 		fact.DueAt = begins
 		s.arm(f, begins)
@@ -201,8 +243,11 @@ func (f *future) due(s *State) {
 // expire ends f at its deadline, whatever it was doing.
 func (s *State) expire(f *future) {
 	e := failed(record.FailDeadline, "The deadline passed before the fetch succeeded.")
-	if f.fact.Kind == record.KindPromise {
+	switch f.fact.Kind {
+	case record.KindPromise:
 		e = failed(record.FailTimeout, "Nobody settled the promise before its timeout.")
+	case record.KindWait:
+		e = failed(record.FailTimeout, "The expression was not decided before the timeout.")
 	}
 	s.abort(f)
 	s.settle(f, e)
@@ -217,17 +262,18 @@ type ending struct {
 	state   record.State
 	result  *record.Result
 	failure *record.Failure
+	leaves  []record.Leaf // of a wait
 }
 
-func succeeded(r *record.Result) ending { return ending{record.StateSucceeded, r, nil} }
+func succeeded(r *record.Result) ending { return ending{state: record.StateSucceeded, result: r} }
 
 func failed(t record.FailureType, message string) ending {
-	return ending{record.StateFailed, nil, &record.Failure{Type: t, Message: message}}
+	return ending{state: record.StateFailed, failure: &record.Failure{Type: t, Message: message}}
 }
 
 // settle ends f for good and wakes everybody who waits for it.
 func (s *State) settle(f *future, e ending) {
-	s.pendingBytes -= kept(f.fact.Request, f.fact.Labels)
+	s.pendingBytes -= kept(f.fact.Request, f.fact.Labels, f.fact.After, f.fact.For)
 	s.change(f, func(fact *record.Future) {
 		fact.State = e.state
 		fact.Reason = record.ReasonNone
@@ -237,7 +283,11 @@ func (s *State) settle(f *future, e ending) {
 		fact.Result = e.result
 		fact.Failure = e.failure
 		fact.Request = fact.Request.WithoutSecrets()
+		fact.After = nil
+		fact.Leaves = e.leaves
 	})
+	s.stopWaiting(f)
+	s.part(f)
 	s.arm(f, 0)
 	s.queue.remove(f)
 	s.pending--
@@ -276,10 +326,14 @@ func (s *State) cancel(c *record.Cancel) (*record.Future, error) {
 	case f.fact.State.Settled():
 		return cancelled(f.fact)
 	}
-	s.abort(f)
-	failure := &record.Failure{Type: record.FailCancelled, Message: "The future was cancelled."}
-	s.settle(f, ending{record.StateCancelled, nil, failure})
+	s.cancelFuture(f, "The future was cancelled.")
 	return f.fact, nil
+}
+
+func (s *State) cancelFuture(f *future, message string) {
+	s.abort(f)
+	failure := &record.Failure{Type: record.FailCancelled, Message: message}
+	s.settle(f, ending{state: record.StateCancelled, failure: failure})
 }
 
 // cancelled is the answer to cancelling a future that is settled.
@@ -301,7 +355,7 @@ func (s *State) settlePromise(c *record.Settle) (*record.Future, error) {
 	case f.fact.State.Settled():
 		return settledAgain(f.fact, c)
 	case c.Failure != nil:
-		s.settle(f, ending{record.StateFailed, nil, c.Failure})
+		s.settle(f, ending{state: record.StateFailed, failure: c.Failure})
 	default:
 		body := record.Body{Bytes: int64(len(c.Value)), Inline: c.Value}
 		s.settle(f, succeeded(&record.Result{Body: body}))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/awaitd/awaitd/api"
@@ -13,7 +14,8 @@ import (
 // The verbs. Any goroutine may call them; each returns when what it says is durable.
 
 // Submit creates futures, all or none, and returns them in order. Errors: ErrTooManyFutures, ErrFuturesTooLarge,
-// ErrTooManyEvents (to be set), *IDTakenError, ErrDraining, ErrBusy.
+// ErrTooManyEvents (to be set or waited for), ErrTooManyLeaves, *IDTakenError, *UnknownFutureError for one that an
+// expression names, *UnknownGroupError, *GroupClosedError, *CycleError, ErrDraining, ErrBusy.
 func (k *Kernel) Submit(ctx context.Context, futures ...record.NewFuture) ([]*record.Future, error) {
 	made, err := k.SubmitOnce(ctx, &record.Submit{Futures: futures})
 	return made.Futures, err
@@ -25,11 +27,38 @@ func (k *Kernel) SubmitOnce(ctx context.Context, c *record.Submit) (Submitted, e
 	if k.gauges.draining.Load() {
 		return Submitted{}, ErrDraining
 	}
-	answer, err := insist(func() (any, error) { return k.command(ctx, c) })
-	if err != nil {
-		return Submitted{}, err
+	for {
+		answer, err := insist(func() (any, error) { return k.command(ctx, c) })
+		if missing, ok := errors.AsType[*missingError](err); ok {
+			known := map[string]*record.Future{}
+			if err := k.learn(known, missing.ids); err != nil {
+				return Submitted{}, err
+			}
+			again := *c // the loop may still look at the first
+			maps.Copy(known, c.Known)
+			again.Known = known
+			c = &again
+			continue
+		}
+		if err != nil {
+			return Submitted{}, err
+		}
+		return answer.(Submitted), nil
 	}
-	return answer.(Submitted), nil
+}
+
+// learn adds to known the settled futures with these ids. What is neither settled in the store nor unknown is in
+// memory by now.
+func (k *Kernel) learn(known map[string]*record.Future, ids []string) error {
+	for _, id := range ids {
+		switch f, err := k.stored(id); {
+		case err == nil:
+			known[id] = f
+		case !errors.Is(err, errAgain):
+			return err
+		}
+	}
+	return nil
 }
 
 // View is a future as a reader sees it.
@@ -201,12 +230,29 @@ type WaitRequest struct {
 	For        *api.Expr
 	Timeout    time.Duration // ≤ 0 answers at once
 	CancelRest bool          // when it is decided, cancel the futures in it that are still pending
+	Cursor     string        // of an earlier answer about the same leaves: only what is new is reported; empty: all
+
+	sum  uint64  // of the leaves
+	from *Cursor // nil: the conversation begins
+}
+
+// begin reads the cursor.
+func (r *WaitRequest) begin() (err error) {
+	leaves := 0
+	r.sum, leaves = leafSum(r.For)
+	if r.Cursor != "" {
+		r.from, err = readCursor(r.Cursor, r.sum, leaves)
+	}
+	return err
 }
 
 // Wait returns when the expression is decided, the timeout is over or the server drains, whichever comes first.
-// Errors: *UnknownFutureError before anything waits, ErrTooManyWaiters, ErrTooManyLeaves, ErrTooManyEvents, ErrBusy,
-// and ctx's when the caller leaves.
+// Errors: ErrCursor, *UnknownFutureError before anything waits, *UnknownGroupError, ErrTooManyWaiters,
+// ErrTooManyLeaves, ErrTooManyEvents, ErrBusy, and ctx's when the caller leaves.
 func (k *Kernel) Wait(ctx context.Context, r WaitRequest) (*WaitAnswer, error) {
+	if err := r.begin(); err != nil {
+		return nil, err
+	}
 	var known map[string]*record.Future
 	for {
 		p := &parkedWait{cancelRest: r.CancelRest}
@@ -227,13 +273,8 @@ func (k *Kernel) Wait(ctx context.Context, r WaitRequest) (*WaitAnswer, error) {
 		if known == nil {
 			known = map[string]*record.Future{}
 		}
-		for _, id := range answer.([]string) {
-			switch f, err := k.stored(id); { // errAgain: the next look finds it
-			case err == nil:
-				known[id] = f
-			case !errors.Is(err, errAgain):
-				return nil, err
-			}
+		if err := k.learn(known, answer.([]string)); err != nil {
+			return nil, err
 		}
 	}
 }
@@ -252,7 +293,7 @@ func (k *Kernel) Drain(ctx context.Context) error {
 	p.look = func(s *State) when {
 		s.draining = true
 		for w := s.waits.first; w != nil; w = s.waits.first {
-			w.wake(w.wait.answer())
+			w.holds.drain()
 		}
 		return inOrder
 	}

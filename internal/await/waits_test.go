@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/awaitd/awaitd/api"
 	"github.com/awaitd/awaitd/internal/record"
 )
 
@@ -71,13 +72,55 @@ func TestTheTruthTable(t *testing.T) {
 				}
 				// Who sleeps through it and who comes when all is over must agree on the outcome.
 				w := h.wait(expr)
+				h.create(waitFuture("w", expr))
 				h.happens(row.happens)
 				if got := w.now(); got != row.want {
 					h.Errorf("asleep: %s, want %s", got, row.want)
 				}
 				w.leave()
+				h.wantDurable("w", row.want)
+				h.restart()
+				h.wantDurable("w", row.want)
 			})
 		})
+	}
+}
+
+// wantDurable demands of a wait future what a caller who slept was told: outcome, and decided leaves in their order.
+func (h *house) wantDurable(id, told string) {
+	h.Helper()
+	f := h.future(id).Future
+	e, err := parse(f.For)
+	if err != nil {
+		h.Fatal(err)
+	}
+	var exprs []*api.Expr
+	e.Each(func(leaf *api.Expr) { exprs = append(exprs, leaf) })
+	a := &WaitAnswer{Outcome: Failed}
+	switch f.State {
+	case record.StatePending:
+		if told != "sleeps" {
+			h.Errorf("the wait future is pending, a sleeper was told %s", told)
+		}
+		return
+	case record.StateSucceeded:
+		a.Outcome = Satisfied
+	}
+	done := map[int]bool{}
+	for i, l := range f.Leaves {
+		done[l.N] = true
+		a.Done = append(a.Done, Leaf{Expr: exprs[l.N], Outcome: Outcome(l.Outcome), At: l.At})
+		if l.Order != i || l.At == 0 {
+			h.Errorf("leaf %d: %+v", i, l)
+		}
+	}
+	for i := range exprs {
+		if !done[i] {
+			a.Pending = append(a.Pending, Leaf{Expr: exprs[i]})
+		}
+	}
+	if got := line(a); got != told {
+		h.Errorf("the wait future: %s, a sleeper was told %s", got, told)
 	}
 }
 

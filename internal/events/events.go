@@ -17,6 +17,7 @@ type Registry struct {
 	byName  map[string]*Event
 	bytes   int64 // of all payloads
 	changed []*Event
+	serial  uint64 // of the last set or pulse of any
 }
 
 // NewRegistry has no events.
@@ -117,13 +118,30 @@ func (r *Registry) Bytes() int64 { return r.bytes }
 func (r *Registry) Restore(fact *record.Event) {
 	r.Get(fact.Name).fact = fact
 	r.bytes += fact.Payload.Bytes()
+	r.Counted(fact.Serial)
 }
+
+// Count is the next serial, for something that happens at that time.
+func (r *Registry) Count(at record.Time) uint64 {
+	r.serial = max(r.serial+1, uint64(at)*serialsAMillisecond)
+	return r.serial
+}
+
+// Counted says that a serial was given by the last server.
+func (r *Registry) Counted(serial uint64) { r.serial = max(r.serial, serial) }
+
+// Serial is that of the last set or pulse of any event. Later ones have higher serials.
+func (r *Registry) Serial() uint64 { return r.serial }
+
+// serialsAMillisecond is how many sets one millisecond has serials for. A serial is counted from its time, so that it
+// grows over restarts too, even when the event with the last one was forgotten.
+const serialsAMillisecond = 1 << 20
 
 // Set raises the flag, counts a generation and wakes everybody who waits, in the order they came. With a ttl > 0
 // the fact says when the flag is to fall; making it fall is the caller's affair.
 func (r *Registry) Set(name string, p *record.Payload, ttl time.Duration, at record.Time) *Event {
 	e := r.Get(name)
-	fact := next(e, p, at)
+	fact := r.next(e, p, at)
 	fact.Set = true
 	fact.ExpiresAt = 0
 	if ttl > 0 {
@@ -137,14 +155,15 @@ func (r *Registry) Set(name string, p *record.Payload, ttl time.Duration, at rec
 // Pulse counts a generation and wakes everybody who waits now; the flag stays as it was.
 func (r *Registry) Pulse(name string, p *record.Payload, at record.Time) *Event {
 	e := r.Get(name)
-	r.put(e, next(e, p, at))
+	r.put(e, r.next(e, p, at))
 	e.waiters.Wake()
 	return e
 }
 
 // next is the fact of e one generation on.
-func next(e *Event, p *record.Payload, at record.Time) *record.Event {
+func (r *Registry) next(e *Event, p *record.Payload, at record.Time) *record.Event {
 	fact := *e.Fact()
+	fact.Serial = r.Count(at)
 	fact.Generation++
 	fact.Version++
 	fact.SetAt = at

@@ -47,7 +47,10 @@ func TestSetRaisesCountsAndWakesInOrder(t *testing.T) {
 	sleepers(r.Get("a"), &diary, "first", "second", "third")
 	p := &record.Payload{ContentType: "text/plain", Data: []byte("hi")}
 	e := r.Set("a", p, time.Minute, 5000)
-	want := &record.Event{Name: "a", Set: true, Generation: 1, Version: 1, SetAt: 5000, ExpiresAt: 65000, Payload: p}
+	want := &record.Event{
+		Name: "a", Set: true, Generation: 1, Version: 1, SetAt: 5000, ExpiresAt: 65000, Payload: p,
+		Serial: 5000 * serialsAMillisecond,
+	}
 	if diff := cmp.Diff(want, e.Fact()); diff != "" {
 		t.Errorf("fact (-want +got):\n%s", diff)
 	}
@@ -245,4 +248,37 @@ func TestRestoredEventsAreNoChange(t *testing.T) {
 	if r.Look("a") != fact || r.TakeChanges() != nil || r.Get("a").Name() != "a" {
 		t.Error("restore did not put the fact back as it was")
 	}
+}
+
+// Serials grow with every set and pulse of any event: within a millisecond, after a jump back, after a restart, and
+// when the last event was forgotten.
+func TestSerialsGrow(t *testing.T) {
+	r := NewRegistry()
+	last := r.Serial()
+	grown := func(what string) {
+		t.Helper()
+		if r.Serial() <= last {
+			t.Errorf("%s: serial %d after %d", what, r.Serial(), last)
+		}
+		last = r.Serial()
+	}
+	r.Set("a", nil, 0, 5000)
+	grown("a set")
+	r.Pulse("b", nil, 5000)
+	grown("a pulse in the same millisecond")
+	r.Set("b", nil, 0, 4000)
+	grown("a set in the past")
+	stored := *r.Get("b").Fact()
+	r.Delete(r.Get("b"))
+	r.Clear(r.Get("a"), 4000)
+	if r.Serial() != last {
+		t.Error("what is no set has a serial")
+	}
+	r = NewRegistry()
+	r.Restore(&stored)
+	r.Set("c", nil, 0, 4000)
+	grown("a set after the restart")
+	r = NewRegistry() // all events were forgotten, time has passed
+	r.Set("c", nil, 0, 6000)
+	grown("a set of a registry that knows nothing")
 }

@@ -9,8 +9,10 @@ type Command interface{ command() }
 // Submit creates futures, all or none.
 type Submit struct {
 	Futures []NewFuture
-	Key     *Key // nil: none was given. Its Futures and ExpiresAt are filled in when it is applied
-	KeyTTL  time.Duration
+	// Known are the settled futures that the expressions in Futures name, as the store had them: apply reads nothing.
+	Known  map[string]*Future
+	Key    *Key // nil: none was given. Its Futures and ExpiresAt are filled in when it is applied
+	KeyTTL time.Duration
 }
 
 // NewFuture is a future to be created. The id was made (or checked) at the door.
@@ -25,6 +27,9 @@ type NewFuture struct {
 	Timeout time.Duration // fetch: deadline for everything; promise: time to be settled; 0 for none
 	Until   Time          // the same as a moment; 0 when Timeout says it
 	Sets    string        // event to set on success
+	After   []byte        // fetch: the expression (JSON) to wait for before it starts; nil for none
+	For     []byte        // wait: its expression (JSON)
+	Group   string        // the group that it joins; empty for none
 }
 
 // Outcome is what one attempt brought home, and the decision of the fetch policy whether to try again. Every
@@ -75,6 +80,28 @@ type Restart struct{}
 // Tick is the passing of time: everything due at the time of its turn happens.
 type Tick struct{}
 
+// CreateGroup makes a group. Its id was made at the door.
+type CreateGroup struct {
+	ID              string
+	Labels          []Label
+	Deadline        time.Duration // from now; 0 when Until says it
+	Until           Time          // 0 for no deadline
+	Lease           time.Duration // 0 for none
+	TTL             time.Duration
+	CancelOnFailure bool
+	Key             *Key // as in Submit; its Futures are the id of the group
+	KeyTTL          time.Duration
+}
+
+// CancelGroup closes a group and cancels its members.
+type CancelGroup struct{ ID string }
+
+// RenewGroup begins the lease of a group anew.
+type RenewGroup struct{ ID string }
+
+func (*CreateGroup) command() {}
+func (*CancelGroup) command() {}
+func (*RenewGroup) command()  {}
 func (*Submit) command()      {}
 func (*Outcome) command()     {}
 func (*Cancel) command()      {}

@@ -31,6 +31,12 @@ func (f *Future) fields(e *encoder) {
 		e.message(19, f.Failure.fields)
 	}
 	e.uint(20, uint64(f.Interrupted))
+	e.bytes(21, f.After)
+	e.bytes(22, f.For)
+	e.string(23, f.Group)
+	for i := range f.Leaves {
+		e.message(24, f.Leaves[i].fields)
+	}
 }
 
 // DecodeFuture reads what EncodeFuture wrote. ErrCorrupt and ErrVersion say why it cannot.
@@ -64,7 +70,13 @@ func (f *Future) take(in field) (bool, error) {
 		f.Sets = in.string()
 	case 20:
 		f.Interrupted = int(in.num)
-	case 14, 16, 17, 18, 19:
+	case 21:
+		f.After = in.bytes()
+	case 22:
+		f.For = in.bytes()
+	case 23:
+		f.Group = in.string()
+	case 14, 16, 17, 18, 19, 24:
 		return true, f.takePart(in)
 	default:
 		return f.takeTime(in), nil
@@ -109,6 +121,9 @@ func (f *Future) takePart(in field) error {
 	case 18:
 		f.Result = &Result{}
 		return decode(in.raw, "result", f.Result.take)
+	case 24:
+		f.Leaves = append(f.Leaves, Leaf{})
+		return decode(in.raw, "leaf", f.Leaves[len(f.Leaves)-1].take)
 	default:
 		f.Failure = &Failure{}
 		return decode(in.raw, "failure", f.Failure.take)

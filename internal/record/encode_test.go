@@ -66,6 +66,24 @@ func TestEveryFieldOfAFactSurvivesEncoding(t *testing.T) {
 		if diff := cmp.Diff(&key, again); diff != "" {
 			t.Fatalf("key changed (-stored +read):\n%s", diff)
 		}
+		var leaf Leaf
+		full(reflect.ValueOf(&leaf).Elem(), rnd)
+		decided, err := DecodeLeaf(AppendLeaf(nil, &leaf))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(&leaf, decided); diff != "" {
+			t.Fatalf("leaf changed (-stored +read):\n%s", diff)
+		}
+		var group Group
+		full(reflect.ValueOf(&group).Elem(), rnd)
+		kept, err := DecodeGroup(AppendGroup(nil, &group))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(&group, kept); diff != "" {
+			t.Fatalf("group changed (-stored +read):\n%s", diff)
+		}
 		var ev Event
 		full(reflect.ValueOf(&ev).Elem(), rnd)
 		back, err := DecodeEvent(EncodeEvent(&ev))

@@ -25,4 +25,5 @@ type Event struct {
 	ExpiresAt  Time   // when a set with a ttl is cleared again; 0 for never
 	ClearedAt  Time   // when it was cleared since the last set or pulse; 0 if it was not
 	Payload    *Payload
+	Serial     uint64 // of the last set or pulse, among those of all events: a later one has a higher serial
 }

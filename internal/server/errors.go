@@ -23,6 +23,7 @@ var mistakes = []struct {
 	{await.ErrFuturesTooLarge, api.CodeTooManyFutures, "Pending futures take as many bytes as this server keeps."},
 	{await.ErrTooManyEvents, api.CodeTooManyEvents, "As many events are remembered as this server takes."},
 	{await.ErrEventsTooLarge, api.CodeTooManyEvents, "The payloads of events take as much as this server keeps."},
+	{await.ErrTooManyGroups, api.CodeTooManyGroups, "As many groups are remembered as this server takes."},
 	{await.ErrTooManyWaiters, api.CodeTooManyWaiters, "As many requests are held as this server takes."},
 	{await.ErrTooManyLeaves, api.CodeTooManyWaiters, "Requests that are held wait for as much as this server takes."},
 	{store.ErrFull, api.CodeStorageFull, "Hardly any room is left. What is under way goes on; nothing new is taken."},
@@ -33,8 +34,9 @@ var mistakes = []struct {
 
 // retryAfter is in seconds, for the problems that go away by themselves.
 var retryAfter = map[api.Code]string{
-	api.CodeBusy: "1", api.CodeTooManyFutures: "5", api.CodeTooManyEvents: "5", api.CodeTooManyWaiters: "5",
-	api.CodeDraining: "5", api.CodeNotReady: "5",
+	api.CodeBusy: "1", api.CodeTooManyFutures: "5", api.CodeTooManyEvents: "5", api.CodeTooManyGroups: "5",
+	api.CodeTooManyWaiters: "5",
+	api.CodeDraining:       "5", api.CodeNotReady: "5",
 }
 
 // fail answers with the problem that err is. What is no mistake of the caller's is logged here, once, and hidden.
@@ -56,6 +58,12 @@ func (s *Server) problem(ctx context.Context, err error) *api.Problem {
 	if unknown, ok := errors.AsType[*await.UnknownFutureError](err); ok {
 		return api.NewProblem(api.CodeUnknownFuture, "There is no future "+unknown.ID+".")
 	}
+	if unknown, ok := errors.AsType[*await.UnknownGroupError](err); ok {
+		return api.NewProblem(api.CodeUnknownGroup, "There is no group "+unknown.ID+".")
+	}
+	if closed, ok := errors.AsType[*await.GroupClosedError](err); ok {
+		return api.NewProblem(api.CodeGroupClosed, "The group takes no members any more: "+closed.Group.Failure.Message)
+	}
 	if taken, ok := errors.AsType[*await.IDTakenError](err); ok {
 		return api.NewProblem(api.CodeIDTaken, "There is a future "+taken.ID+" already.")
 	}
@@ -65,6 +73,12 @@ func (s *Server) problem(ctx context.Context, err error) *api.Problem {
 	}
 	if refused, ok := errors.AsType[*await.RefusedError](err); ok {
 		return s.with(ctx, s.problem(ctx, refused.Reason), refused.View)
+	}
+	if cycle, ok := errors.AsType[*await.CycleError](err); ok {
+		if cycle.Unknown {
+			return api.NewProblem(api.CodeCyclicWait, "Too much hangs together to say that it would not wait for itself.")
+		}
+		return api.NewProblem(api.CodeCyclicWait, "It would wait for itself, through "+cycle.Ref+".")
 	}
 	if errors.Is(err, store.ErrCursor) {
 		return badParameter("cursor", "Give the next_cursor of the page before, with the other parameters unchanged.")

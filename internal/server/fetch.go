@@ -31,6 +31,10 @@ func (s *Server) fetch(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	v := created[0]
+	if wantsStream(r) {
+		w.Header().Set("Location", pathOf(v.ID))
+		return s.streamFuture(w, r, v.ID, held.hold)
+	}
 	held.heeded(w)
 	woken := s.settled(r.Context(), &v, held.hold)
 	w.Header().Set("Location", pathOf(v.ID))

@@ -174,28 +174,18 @@ func TestPartsOfALaterVersionAre501AndNamed(t *testing.T) {
 	h := newHouse(t)
 	for _, c := range []struct{ path, body, pointer string }{
 		{"/fetch", `{"url":"https://target.test/ok","limit":{"concurrency":1}}`, "/limit"},
-		{"/fetch", `{"url":"https://target.test/ok","after":"event:a"}`, "/after"},
 		{"/fetch", `{"url":"https://target.test/ok","callback":{"url":"https://target.test/cb"}}`, "/callback"},
 		{
 			"/fetch/batch",
-			`{"fetches":[{"url":"https://target.test/ok"},{"url":"https://target.test/ok","after":"event:a"}]}`,
-			"/fetches/1/after",
+			`{"fetches":[{"url":"https://target.test/ok"},{"url":"https://target.test/ok","limit":{"rate":1}}]}`,
+			"/fetches/1/limit",
 		},
-		{"/futures", `{"kind":"wait","for":"event:a"}`, "/kind"},
-		{"/wait", `{"for":"event:a","cursor":"abc"}`, "/cursor"},
 	} {
 		r := h.wantProblem(501, "not-implemented", h.post(c.path, c.body))
 		if got := r.text("errors.0.pointer"); got != c.pointer || !strings.Contains(r.text("detail"), c.pointer) {
 			t.Errorf("%s: pointer %q, detail %q", c.body, got, r.text("detail"))
 		}
 	}
-	h.wantProblem(501, "not-implemented", h.get("/wait?all=a&cursor=abc"))
-	stream := "Accept: text/event-stream"
-	h.wantProblem(501, "not-implemented", h.post("/fetch", creators["/fetch"], stream))
-	h.wantProblem(501, "not-implemented", h.post("/wait", `{"for":"event:a"}`, stream))
-	h.wantProblem(501, "not-implemented", h.get("/wait?all=a", stream))
-	h.wantProblem(501, "not-implemented", h.get("/events/a?wait=20s", stream))
-	h.wantProblem(501, "not-implemented", h.get("/futures/p?wait=20s", stream))
 	h.want(202, h.get("/events/a", "Accept: application/json, text/event-stream"))
 	h.want(202, h.get("/events/a", "Accept: text/event-stream, */*;q=0.1"))
 	h.wantNothing()
@@ -275,7 +265,7 @@ func TestIDsSortInTheOrderInWhichTheyWereTaken(t *testing.T) {
 	now := time.Date(2026, 11, 22, 18, 0, 0, 0, time.UTC)
 	var all []string
 	for _, at := range []time.Time{now, now.Add(time.Millisecond), now.Add(-time.Hour), now.Add(time.Second)} {
-		taken, err := made.take(at, 1000)
+		taken, err := made.take("fut_", at, 1000)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -284,7 +274,7 @@ func TestIDsSortInTheOrderInWhichTheyWereTaken(t *testing.T) {
 	if !slices.IsSorted(all) || len(slices.Compact(all)) != 4000 {
 		t.Error("the ids are not sorted, or not all different")
 	}
-	if _, err := newIDs(strings.NewReader("")).take(now, 1); err == nil {
+	if _, err := newIDs(strings.NewReader("")).take("fut_", now, 1); err == nil {
 		t.Error("an id without chance")
 	}
 }

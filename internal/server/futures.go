@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/awaitd/awaitd/api"
@@ -23,6 +22,17 @@ func idOf(r *http.Request) (string, error) {
 
 // getFuture is GET /futures/{id}.
 func (s *Server) getFuture(w http.ResponseWriter, r *http.Request) error {
+	if wantsStream(r) {
+		id, err := idOf(r)
+		if err != nil {
+			return err
+		}
+		lasts, err := lastingQuery(r)
+		if err != nil {
+			return err
+		}
+		return s.streamFuture(w, r, id, lasts)
+	}
 	v, woken, err := s.awaited(w, r)
 	if err != nil {
 		return err
@@ -83,7 +93,7 @@ func (s *Server) look(ctx context.Context, id string, hold time.Duration) (await
 	if err != nil {
 		return await.View{}, nil, err
 	}
-	leaf := slices.Concat(woken.Done, woken.Pending)[0]
+	leaf := firstLeaf(woken)
 	return await.View{Future: leaf.Future, Queue: leaf.Queue}, woken, nil
 }
 
@@ -108,7 +118,7 @@ func (s *Server) createFuture(w http.ResponseWriter, r *http.Request) error {
 	if err := s.decode(w, r, SubmitBytesMax, &q); err != nil {
 		return err
 	}
-	n := record.NewFuture{ID: q.ID, Labels: labelsOf(q.Labels), TTL: ttlOf(q.TTL)}
+	n := record.NewFuture{ID: q.ID, Labels: labelsOf(q.Labels), TTL: ttlOf(q.TTL), Group: q.Group}
 	switch q.Kind {
 	case api.KindPromise:
 		n.Kind = record.KindPromise
@@ -121,8 +131,9 @@ func (s *Server) createFuture(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	default:
-		return notImplemented(api.FieldError{Pointer: "/kind", Detail: "This version has no durable waits yet; " +
-			"POST /wait holds one for as long as you are connected."})
+		if err := s.durableWait(&n, &q); err != nil {
+			return err
+		}
 	}
 	created, err := s.submit(w, r, n)
 	if err != nil {
@@ -132,6 +143,15 @@ func (s *Server) createFuture(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Location", pathOf(v.ID))
 	w.Header().Set("ETag", etagOf(v.Future))
 	return s.answerWith(w, r, http.StatusCreated, v)
+}
+
+func (s *Server) durableWait(n *record.NewFuture, q *api.FutureRequest) (err error) {
+	n.Kind = record.KindWait
+	if q.Timeout != nil {
+		n.Timeout = time.Duration(*q.Timeout)
+	}
+	n.For, err = s.expression(q.For, "/for")
+	return err
 }
 
 func (s *Server) timer(n *record.NewFuture, q *api.FutureRequest) error {

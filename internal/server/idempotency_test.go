@@ -132,7 +132,7 @@ func TestAFullStoreTakesNothingNew(t *testing.T) {
 	h.started(1)
 	full.Store(true)
 	for path, good := range creators {
-		if path == "/fetch" || path == "/fetch/batch" || path == "/futures" {
+		if path == "/fetch" || path == "/fetch/batch" || path == "/futures" || path == "/groups" {
 			h.wantProblem(507, "storage-full", h.post(path, good))
 		}
 	}

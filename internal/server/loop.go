@@ -10,6 +10,9 @@ import (
 
 // getLoop is GET /loop.
 func (s *Server) getLoop(w http.ResponseWriter, r *http.Request) error {
+	if wantsStream(r) {
+		return s.streamLoop(w, r)
+	}
 	in, err := s.kernel.Inspect(r.Context())
 	if err != nil {
 		return err
@@ -47,7 +50,7 @@ func loopOf(in *await.Inspection) *api.LoopState {
 			break // a few huge expressions must not make a huge answer
 		}
 		shown.Waits = append(shown.Waits, api.LoopWait{
-			Since: api.Time{Time: held.Since.Time()}, Kind: api.WaitHTTP, For: *held.For,
+			Since: api.Time{Time: held.Since.Time()}, Kind: api.WaitHTTP, For: held.For,
 			Outcome: api.OutcomePending, Done: held.Done, Pending: held.Pending,
 		})
 	}

@@ -22,13 +22,14 @@ const (
 type Server struct {
 	Options
 
-	kernel  *await.Kernel
-	ids     *ids
-	tally   *tally
-	guard   *guard
-	pages   *pages
-	reading atomic.Int64 // bytes of bodies that are being read
-	handler http.Handler
+	kernel   *await.Kernel
+	ids      *ids
+	tally    *tally
+	guard    *guard
+	pages    *pages
+	reading  atomic.Int64 // bytes of bodies that are being read
+	watching atomic.Int64 // streams of /loop
+	handler  http.Handler
 }
 
 // New reports all faults of o together.

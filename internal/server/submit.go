@@ -13,12 +13,19 @@ import (
 	"github.com/awaitd/awaitd/api"
 	"github.com/awaitd/awaitd/internal/fetch"
 	"github.com/awaitd/awaitd/internal/record"
+	"github.com/go-json-experiment/json"
 )
 
 // newFetch turns a submitted fetch into the future to be created, every default filled in. Its id is left out.
 func (s *Server) newFetch(q *api.FetchRequest, traceparent string) (record.NewFuture, error) {
-	n := record.NewFuture{Kind: record.KindFetch, Labels: labelsOf(q.Labels), TTL: ttlOf(q.TTL), Sets: q.Sets}
+	n := record.NewFuture{
+		Kind: record.KindFetch, Labels: labelsOf(q.Labels), TTL: ttlOf(q.TTL), Sets: q.Sets, Group: q.Group,
+	}
 	if err := unsupported(q); err != nil {
+		return n, err
+	}
+	var err error
+	if n.After, err = s.expression(q.After, "/after"); err != nil {
 		return n, err
 	}
 	faults := s.schedule(&n, q)
@@ -48,12 +55,25 @@ func unsupported(q *api.FetchRequest) error {
 	switch {
 	case q.Limit != nil:
 		return notImplemented(api.FieldError{Pointer: "/limit", Detail: later})
-	case q.After != nil:
-		return notImplemented(api.FieldError{Pointer: "/after", Detail: later})
 	case q.Callback != nil:
 		return notImplemented(api.FieldError{Pointer: "/callback", Detail: later})
 	}
 	return nil
+}
+
+// expression is e as a future keeps it; nil for none. pointer is where it stands in the request.
+func (s *Server) expression(e *api.Expr, pointer string) ([]byte, error) {
+	if e == nil {
+		return nil, nil
+	}
+	if s.beyond(e) {
+		return nil, api.InvalidRequest(api.FieldError{Pointer: pointer, Detail: beyondDetail})
+	}
+	text, err := json.Marshal(e)
+	if err != nil {
+		return nil, fmt.Errorf("keep an expression: %w", err)
+	}
+	return text, nil
 }
 
 // schedule says when the fetch may start and when it must be settled. Without a deadline it has the default after the
@@ -81,7 +101,7 @@ func (s *Server) schedule(n *record.NewFuture, q *api.FetchRequest) (faults []ap
 	case d == nil:
 		n.Timeout = n.Delay + api.DefaultDeadline
 	case !d.At.After(now) && d.In == 0:
-		fault("/deadline", "Give a moment to come; this one has passed.")
+		fault("/deadline", momentPassed)
 	case !d.At.IsZero():
 		n.Until = record.TimeOf(d.At.Time)
 		if d.At.Sub(now) > api.DurationMax {
@@ -99,6 +119,7 @@ func (s *Server) schedule(n *record.NewFuture, q *api.FetchRequest) (faults []ap
 }
 
 const (
+	momentPassed  = "Give a moment to come; this one has passed."
 	tooFar        = "Give a moment at most ten years from now."
 	deadlineEarly = "Give a deadline after the start: the fetch could never be made."
 )

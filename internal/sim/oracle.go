@@ -98,7 +98,8 @@ type Oracle struct {
 	orphans []string               // their attempts were under way when the server before this one died
 	waits   []*Wait                // held, oldest first
 	book    []appointment
-	entries int // in the book so far
+	entries int    // in the book so far
+	serial  uint64 // of the last set or pulse
 	effects []Effect
 }
 
@@ -131,8 +132,15 @@ func NewOracle(l Limits, stored Snapshot, now record.Time) *Oracle {
 	}
 	for _, name := range slices.Sorted(maps.Keys(o.events)) {
 		o.fallAt(name, o.events[name].ExpiresAt)
+		o.serial = max(o.serial, o.events[name].Serial)
 	}
 	return o
+}
+
+// count is the next serial: above all others, and above those of earlier times although they be forgotten.
+func (o *Oracle) count() uint64 {
+	o.serial = max(o.serial+1, uint64(o.Now)<<20)
+	return o.serial
 }
 
 // restore is what a new server does with a future that it finds: everything goes on, by wall time.

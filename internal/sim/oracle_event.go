@@ -109,7 +109,7 @@ func (o *Oracle) raise(name string, p *record.Payload, set bool, ttl time.Durati
 	e := *o.Event(name)
 	e.Generation++
 	e.Version++
-	e.SetAt, e.ClearedAt, e.Payload = o.Now, 0, p
+	e.SetAt, e.ClearedAt, e.Payload, e.Serial = o.Now, 0, p, o.count()
 	if set {
 		e.Set, e.ExpiresAt = true, 0
 	}
