@@ -111,7 +111,7 @@ func answerOf(r result) (a Answer) {
 			await.ErrTooManyEvents: TooManyEvents, await.ErrEventsTooLarge: EventsTooLarge,
 			await.ErrTooManyWaiters: TooManyWaiters, await.ErrTooManyLeaves: TooManyLeaves,
 			await.ErrNotSettleable: NotSettleable,
-			await.ErrNotSettled: NotSettled, await.ErrKeyReused: KeyReused,
+			await.ErrNotSettled:    NotSettled, await.ErrKeyReused: KeyReused,
 		} {
 			if errors.Is(r.err, err) {
 				a.Refusal = refusal
