@@ -52,8 +52,10 @@ func TestWhoLeavesCancelsWhatNobodyElseWaitsFor(t *testing.T) {
 		w = h.waitFor(WaitRequest{For: h.expr(`"future:late"`), Timeout: time.Second, CancelOnLeave: true})
 		time.Sleep(2 * time.Second)
 		w.leave() // its time was over before
-		any := h.waitFor(WaitRequest{For: h.expr(`{"any":["future:answered","event:e"]}`), Timeout: time.Minute,
-			CancelOnLeave: true})
+		any := h.waitFor(WaitRequest{
+			For: h.expr(`{"any":["future:answered","event:e"]}`), Timeout: time.Minute,
+			CancelOnLeave: true,
+		})
 		h.happens("set e")
 		any.leave()
 		ctx, cancel := context.WithCancel(h.Context())
