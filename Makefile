@@ -26,6 +26,10 @@ test: ## run the tests
 race: ## run the tests under the race detector; none may skip
 	.ci/run race
 
+.PHONY: faults
+faults: ## kill the server 200 times under load and 200 times at a sync; needs strace, takes minutes
+	go test ./internal/faults -run Killed -count 1 -timeout 60m -v -faults.rounds 200
+
 .PHONY: cover
 cover: ## measure statement coverage; fails below 90 % in loop, await, events or fetch
 	.ci/run cover

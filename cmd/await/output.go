@@ -115,8 +115,8 @@ func resultGist(f *api.Future) string {
 	return short(string(r.JSON), shownRunesMax)
 }
 
-// exprText is an expression as one would type it into a request.
-func exprText(e api.Expr) string {
+// exprText is an expression, or a pointer to one, as one would type it into a request.
+func exprText(e any) string {
 	text, err := json.Marshal(e)
 	if err != nil {
 		return err.Error()

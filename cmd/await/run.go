@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/awaitd/awaitd/api"
@@ -131,7 +132,7 @@ func runProgram(command []string) ending {
 		select {
 		case got := <-signals:
 			// A key press reaches everybody on the terminal, the command too.
-			if got != os.Interrupt && got != syscall.SIGQUIT || !isTerminal(os.Stdin) {
+			if !slices.Contains(keys(), got) || !isTerminal(os.Stdin) {
 				_ = program.Process.Signal(got) // it may have ended by now
 			}
 		case err := <-ended:
@@ -150,11 +151,4 @@ func endingOf(program *exec.Cmd, err error) ending {
 	}
 	code := program.ProcessState.ExitCode()
 	return ending{code, fmt.Sprintf("exit status %d", code), nil}
-}
-
-// passedOn is the signals that are for the command.
-func passedOn() []os.Signal {
-	return []os.Signal{
-		os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGWINCH,
-	}
 }

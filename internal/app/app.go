@@ -131,6 +131,7 @@ func (a *App) buildFetcher() (err error) {
 	a.guard, err = fetch.NewGuard(fetch.GuardOptions{
 		AllowTargets:  a.options.AllowTarget,
 		DeniedTargets: []netip.AddrPort{a.listener.Addr().(*net.TCPAddr).AddrPort()},
+		ReportOnly:    a.options.EgressReportOnly,
 	})
 	if err != nil {
 		return err
@@ -167,7 +168,8 @@ func (a *App) buildServer(registry *prometheus.Registry) error {
 	}
 	s, err := server.New(server.Options{
 		Kernel: a.kernel, Bodies: a.store, Metrics: registry, Keys: a.keys, HostsAllowed: hosts,
-		Now: a.kernel.Wall, Admit: a.guard.Admit, Room: a.store.Room, Spare: a.store.Spare, WaitMax: a.options.MaxWait,
+		Now: a.kernel.Wall, Admit: a.guard.Admit,
+		Room: a.store.Room, Ready: a.writable, Spare: a.store.Spare, WaitMax: a.options.MaxWait,
 		KeyTTL:       a.options.IdempotencyTTL,
 		BodyBytesMax: int64(a.options.MaxBody), Console: console.New(), Log: a.log,
 	})
@@ -181,6 +183,18 @@ func (a *App) buildServer(registry *prometheus.Registry) error {
 }
 
 // readKeys reads the keys file; without one there are no keys.
+// writable says why the server cannot take work: its store writes no more, and the process is about to end.
+func (a *App) writable() error {
+	select {
+	case <-a.store.Failed():
+		return errStoreFailed
+	default:
+		return nil
+	}
+}
+
+var errStoreFailed = errors.New("the store cannot write any more")
+
 func readKeys(path string) (*server.Keys, error) {
 	if path == "" {
 		return nil, nil
@@ -225,7 +239,7 @@ func (a *App) Run(ctx context.Context) error {
 	case err = <-serving:
 		a.log.Error("the listener ended", "error", err)
 	case <-a.store.Failed():
-		err = errors.New("the store cannot write any more")
+		err = errStoreFailed
 		a.log.Error("the server ends", "error", err)
 	}
 	a.drain(turns)
@@ -282,6 +296,9 @@ func (a *App) greet() {
 		a.log.Warn("everything is kept in memory: it is lost when this process ends")
 	case !a.options.Sync:
 		a.log.Warn("commits do not wait for the disk: a crash may take back the last tenth of a second")
+	}
+	if a.options.EgressReportOnly {
+		a.log.Warn("targets that the rules refuse are fetched from all the same, and only reported here")
 	}
 	if a.options.APIKeysFile == "" && a.options.InsecureListen {
 		a.log.Warn("no keys are asked for: whoever reaches this address may fetch, read and cancel everything")

@@ -47,6 +47,8 @@ func TestCasesOnAWire(t *testing.T) {
 	for _, to := range w.arrivals(file.Ports()) {
 		t.Errorf("%v was reached after the outcome was told", to)
 	}
+	w.explains()
+	w.reportsOnly()
 	t.Logf("%d cases, %d futures, %d questions to the DNS", len(file.Cases), futures, w.dns.Asked())
 }
 
@@ -61,6 +63,36 @@ func (w *wire) provesThatItSees() {
 		to := netip.MustParseAddrPort(canary)
 		if got := w.arrivals([]uint16{to.Port()}); len(got) != 1 || got[0] != to || w.file.May(cases.Step{}, to) {
 			w.Fatalf("a connection to %v is seen as %v", to, got)
+		}
+	}
+}
+
+// explains holds the verdicts of the command line against what the DNS here says.
+func (w *wire) explains() {
+	for url, want := range map[string]error{
+		"http://public.example/": nil, "http://nowhere.example/": ErrUnknown, "http://last.mixed.example/": ErrRefused,
+		"http://vault.internal/": ErrRefused, "http://[::1]/": ErrRefused,
+	} {
+		if err := CheckURL(w.Context(), io.Discard, Options{}, url); err != want {
+			w.Errorf("%s: %v, want %v", url, err, want)
+		}
+	}
+	if reached := w.arrivals(w.file.Ports()); len(reached) > 0 {
+		w.Errorf("explaining reached %v", reached)
+	}
+}
+
+// reportsOnly reaches canaries through a server that only reports.
+func (w *wire) reportsOnly() {
+	w.dns.Reset()
+	o := options()
+	o.EgressReportOnly = true
+	r := launch(w.T, o)
+	for url, want := range map[string]string{
+		"http://10.0.0.5/": "ok@10.0.0.5:80", "http://vault.internal:8200/": "ok@10.7.7.7:8200", "http://127.1/": "400/url",
+	} {
+		if got, _ := w.outcome(r, []byte(`{"url":"`+url+`"}`)); len(got) != 1 || got[0] != want {
+			w.Errorf("%s, only reported: %v, want %s", url, got, want)
 		}
 	}
 }

@@ -26,16 +26,17 @@ type Options struct {
 	Sync    bool   `default:"true" negatable:"" help:"Wait for the disk before each answer. Without it (--sync=false) a crash may take back the last tenth of a second."`
 	Memory  bool   `help:"Keep everything in memory and lose it at the end, instead of in --data-dir."`
 
-	AllowTarget    []string      `placeholder:"TARGET" help:"Let fetches reach this too: a CIDR, an address, a host name, or one of these with a port. Repeatable. Nothing private is reachable without it."`
-	Workers        int           `default:"256" help:"Attempts under way at once. Further fetches queue, hosts taking turns."`
-	MaxWait        time.Duration `default:"60s" help:"Longest time that a caller is held. Longer wishes are clipped."`
-	MaxBody        Bytes         `default:"16MiB" help:"Longest answer of a target that is kept. Longer ones fail with too_large."`
-	FutureTTL      time.Duration `default:"24h" help:"How long a settled future is kept when its submit does not say."`
-	EventTTL       time.Duration `default:"24h" help:"How long an event is remembered that is not set and not waited for."`
-	IdempotencyTTL time.Duration `default:"24h" help:"How long an Idempotency-Key is remembered."`
-	MaxPending     int           `default:"1000000" help:"Futures that are not settled. More are refused with 429."`
-	MaxWaiters     int           `default:"100000" help:"Callers held at once. More are refused with 429."`
-	Grace          time.Duration `default:"10s" help:"After SIGTERM, time for running attempts to end."`
+	AllowTarget      []string      `placeholder:"TARGET" help:"Let fetches reach this too: a CIDR, an address, a host name, or one of these with a port. Repeatable. Nothing private is reachable without it."`
+	EgressReportOnly bool          `help:"Fetch from targets that the rules refuse, too, and log what they would have been refused for. For moving an installation to the rules; until then it is open to its whole network."`
+	Workers          int           `default:"256" help:"Attempts under way at once. Further fetches queue, hosts taking turns."`
+	MaxWait          time.Duration `default:"60s" help:"Longest time that a caller is held. Longer wishes are clipped."`
+	MaxBody          Bytes         `default:"16MiB" help:"Longest answer of a target that is kept. Longer ones fail with too_large."`
+	FutureTTL        time.Duration `default:"24h" help:"How long a settled future is kept when its submit does not say."`
+	EventTTL         time.Duration `default:"24h" help:"How long an event is remembered that is not set and not waited for."`
+	IdempotencyTTL   time.Duration `default:"24h" help:"How long an Idempotency-Key is remembered."`
+	MaxPending       int           `default:"1000000" help:"Futures that are not settled. More are refused with 429."`
+	MaxWaiters       int           `default:"100000" help:"Callers held at once. More are refused with 429."`
+	Grace            time.Duration `default:"10s" help:"After SIGTERM, time for running attempts to end."`
 
 	MaxMemory       Bytes `default:"1GiB" help:"With --memory: bytes that are kept, answers of targets included. Near that, new work is refused with 507."`
 	MaxPendingBytes Bytes `default:"1GiB" help:"Bytes that the requests of pending futures may take. More are refused with 429."`

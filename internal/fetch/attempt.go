@@ -125,8 +125,9 @@ func (a *attempt) follow() (*http.Response, error) {
 
 // exchange sends one request and gives the answer up to its headers.
 func (a *attempt) exchange(h *hop) (*http.Response, error) {
-	if refusal := a.f.options.Guard.admit(h.target); refusal != nil {
-		return nil, refuse(a.ctx, refusal)
+	guard := a.f.options.Guard
+	if err := guard.weigh(a.ctx, guard.admit(h.target)); err != nil {
+		return nil, err
 	}
 	if err := context.Cause(a.ctx); err != nil {
 		return nil, err

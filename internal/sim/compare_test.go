@@ -365,7 +365,10 @@ func (w *world) agreeCounts() {
 			if !ok {
 				return fmt.Sprint(r.err)
 			}
-			got := Census{in.Pending, in.Running, in.Queued, in.Events, in.Waiters}
+			got := Census{in.Pending, in.Running, in.Queued, in.Events, in.Waiters, want.Timers}
+			if own := in.Loop.Timers - want.Timers; own < 1 || own > 2 { // the heartbeat, and the alarm if it is set
+				return fmt.Sprintf("%d timers are set, and %d should be for what is to happen", in.Loop.Timers, want.Timers)
+			}
 			if quiet && in.Outstanding != places {
 				return fmt.Sprintf("%d places in the inbox are taken, want %d", in.Outstanding, places)
 			}

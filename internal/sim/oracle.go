@@ -323,11 +323,16 @@ func (o *Oracle) Apply(c record.Command) Answer {
 }
 
 // Census is how many there are of each.
-type Census struct{ Pending, Running, Queued, Events, Waiters int }
+type Census struct{ Pending, Running, Queued, Events, Waiters, Timers int }
 
 // Census counts.
 func (o *Oracle) Census() Census {
-	c := Census{Running: len(o.flights), Events: len(o.names()), Waiters: len(o.waits)}
+	c := Census{
+		Running: len(o.flights), Events: len(o.names()), Waiters: len(o.waits), Timers: len(o.book),
+	}
+	for _, e := range o.events {
+		c.Timers += boolean(!e.Set) // it is looked at when it may have been idle for long
+	}
 	for _, f := range o.futures {
 		c.Pending += boolean(!f.State.Settled())
 	}

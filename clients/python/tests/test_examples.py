@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import pathlib
 import sys
 import unittest
@@ -12,7 +13,11 @@ ROOT = pathlib.Path(__file__).parent.parent
 
 async def start(name: str, *args: str) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
-        sys.executable, str(ROOT / "examples" / name), *args, stdout=asyncio.subprocess.PIPE, cwd=ROOT
+        sys.executable,
+        str(ROOT / "examples" / name),
+        *args,
+        stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
 
 
