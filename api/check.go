@@ -98,6 +98,11 @@ func (f *faults) statuses(list []string, pointer string) {
 	}
 }
 
+func (f *faults) onDisconnect(o OnDisconnect) {
+	f.require(slices.Contains([]OnDisconnect{"", DisconnectKeep, DisconnectCancel}, o), "/on_disconnect",
+		"Give keep or cancel.")
+}
+
 func (f *faults) group(id string) { f.require(id == "" || ValidGroupID(id), "/group", wantGroupID) }
 
 func (f *faults) labels(labels map[string]string) {
@@ -134,6 +139,7 @@ func (r *FetchRequest) Check() []FieldError {
 		f.within("/callback", r.Callback.check())
 	}
 	f.group(r.Group)
+	f.onDisconnect(r.OnDisconnect)
 	f.labels(r.Labels)
 	f.require(len(r.Redact) <= RedactMax, "/redact", fmt.Sprintf("Give at most %d names.", RedactMax))
 	for i, name := range r.Redact {
@@ -267,6 +273,7 @@ func (r *WaitRequest) Check() []FieldError {
 	f.require(r.For.Op != 0, "/for", "Say what to wait for.")
 	f.require(slices.Contains([]Results{"", ResultsFull, ResultsState, ResultsNone}, r.Results), "/results",
 		"Give full, state or none.")
+	f.onDisconnect(r.OnDisconnect)
 	f.require(len(r.Cursor) <= WaitCursorBytesMax, "/cursor", "Give the cursor of an earlier answer.")
 	return f
 }

@@ -24,6 +24,7 @@ type FetchRequest struct {
 	Limit        *Limit             `json:"limit,omitzero"`
 	After        *Expr              `json:"after,omitzero"`
 	Sets         string             `json:"sets,omitzero"`
+	OnDisconnect OnDisconnect       `json:"on_disconnect,omitzero"` // while the answer to the submit is held
 	Callback     *Callback          `json:"callback,omitzero"`
 	Group        string             `json:"group,omitzero"` // id of the group that it joins
 	Labels       map[string]string  `json:"labels,omitzero"`

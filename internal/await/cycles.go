@@ -163,20 +163,20 @@ func names(e *api.Expr, key string) bool {
 func (k *circles) upstream(e *api.Expr, key string, next []*api.Expr) []*api.Expr {
 	if e.Op == api.OpFuture {
 		if f := k.state.futures[e.Ref]; f != nil {
-			next = f.awaited(next)
+			next = f.needs(next)
 		}
 		return next
 	}
 	if futures := k.state.feeders.of[key]; futures != nil {
 		for at := futures.Front(); at != nil; at = at.Next() {
-			next = at.Value.(*future).awaited(next)
+			next = at.Value.(*future).needs(next)
 		}
 	}
 	return append(next, k.of[key]...)
 }
 
-// awaited adds to next what f waits for.
-func (f *future) awaited(next []*api.Expr) []*api.Expr {
+// needs adds to next what f waits for.
+func (f *future) needs(next []*api.Expr) []*api.Expr {
 	if f.waiting == nil {
 		return next
 	}

@@ -174,7 +174,7 @@ func (s *State) join(f *future) {
 		return
 	}
 	g := s.groups[f.fact.Group]
-	f.member = g.members.PushBack(f)
+	s.attention(f, func() { f.member = g.members.PushBack(f) })
 	s.changeGroup(g, func(fact *record.Group) {
 		fact.Pending++
 		fact.ExpiresAt = 0
@@ -304,7 +304,7 @@ func (s *State) restoreGroup(fact *record.Group) {
 // rejoin makes a restored future a member again. Its group has counted it already.
 func (s *State) rejoin(f *future) {
 	if g := s.groups[f.fact.Group]; g != nil {
-		f.member = g.members.PushBack(f)
+		s.attention(f, func() { f.member = g.members.PushBack(f) })
 	}
 }
 

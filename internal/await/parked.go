@@ -37,6 +37,7 @@ type parkedWait struct {
 	ask        proposal
 	wait       *wait // nil before it parks
 	cancelRest bool
+	abandons   *api.Expr        // whose futures are cancelled when the caller leaves; nil: none
 	withdrawn  bool             // the caller left, perhaps before the wait began
 	timer      loop.WheelHandle // zero: not asleep
 }
@@ -91,6 +92,7 @@ func (l *parked) remove(p *seat) {
 // know.
 func (s *State) park(p *parkedWait, r WaitRequest, known map[string]*record.Future) when {
 	if p.withdrawn {
+		s.abandon(p.abandons)
 		return atOnce
 	}
 	w, missing, err := s.newWait(r, known, p)
@@ -170,7 +172,7 @@ func (p *parkedWait) drain() { p.wake(p.wait.answer()) }
 func (p *parkedWait) standing() HeldWait { return p.wait.standing() }
 
 func (w *wait) standing() HeldWait {
-	return HeldWait{For: w.expr, Done: len(w.order), Pending: len(w.leaves) - len(w.order)}
+	return HeldWait{For: w.expr, Done: len(w.order), Pending: len(w.leaves) - len(w.order), wait: w}
 }
 
 // due is the end of the caller's patience.
@@ -194,12 +196,29 @@ func (p *parkedWait) end() {
 }
 
 // withdraw is a look: the caller has gone.
-func (p *parkedWait) withdraw(*State) when {
+func (p *parkedWait) withdraw(s *State) when {
 	p.withdrawn = true
 	if p.timer != zeroTimer {
 		p.end()
+		s.abandon(p.abandons)
 	}
 	return atOnce
+}
+
+// abandon asks that the futures in e that are still pending be cancelled, unless somebody else waits for them. A nil e
+// has none.
+func (s *State) abandon(e *api.Expr) {
+	if e == nil {
+		return
+	}
+	e.Each(func(leaf *api.Expr) {
+		if leaf.Op != api.OpFuture {
+			return
+		}
+		if f := s.futures[leaf.Ref]; f != nil && !f.fact.State.Settled() && !f.awaited() {
+			s.effects = append(s.effects, propose{&record.Cancel{ID: leaf.Ref}})
+		}
+	})
 }
 
 // cancelRest asks, as a command of its own, that the futures of a decided wait that are still pending be cancelled.

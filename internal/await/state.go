@@ -22,9 +22,11 @@ type State struct {
 
 	pending      int   // futures that are not settled
 	pendingBytes int64 // of their requests and labels
+	awaited      int   // of those that are not settled: that somebody waits for
 	running      int   // attempts under way, aborted ones included until their outcome arrives
 	waits        parked
-	leavesHeld   int    // of all waits in it
+	durable      parked // the futures that wait
+	leavesHeld   int    // of all waits in both
 	decided      uint64 // waits decided since the start
 	draining     bool   // nobody sleeps any more
 
@@ -175,6 +177,24 @@ func (s *State) change(f *future, edit func(*record.Future)) {
 		s.dirty = append(s.dirty, f)
 	}
 	s.touch(f)
+}
+
+// awaited reports whether somebody waits for f: a call, a stream, a future, or its group.
+func (f *future) awaited() bool {
+	return f.waiters.Len() > 0 || f.member != nil || f.watchers != nil && f.watchers.Len() > 0
+}
+
+// attention counts f anew when a change makes somebody wait for it, or the last one leave. Settled ones do not count.
+func (s *State) attention(f *future, change func()) {
+	before := f.awaited()
+	change()
+	if after := f.awaited(); before != after && !f.fact.State.Settled() {
+		if after {
+			s.awaited++
+		} else {
+			s.awaited--
+		}
+	}
 }
 
 // touch notes that those who watch f are to be told, once the command is applied.

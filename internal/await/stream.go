@@ -28,6 +28,7 @@ type Stream struct {
 	expr       *api.Expr     // what it is about; nil: futures
 	wait       *wait         // of a wait
 	cancelRest bool          // of a wait
+	abandons   *api.Expr     // whose futures are cancelled when the caller leaves; nil: none
 	leaves     int           // counted as held
 	waiter     loop.Waiter   // in the list of who watches the future, the event, or all futures
 	future     *future       // that it watches
@@ -138,16 +139,21 @@ func (st *Stream) end() {
 		s.events.Leave(st.event, &st.waiter, s.at)
 		st.event = nil
 	}
+	if f := st.future; f != nil && st.waiter.Waiting() {
+		s.attention(f, func() { st.waiter.Leave() })
+	}
 	st.waiter.Leave()
 }
 
 func (st *Stream) drain() { st.finish() }
 
 func (st *Stream) standing() HeldWait {
+	held := HeldWait{For: st.expr, Pending: 1}
 	if st.wait != nil {
-		return st.wait.standing()
+		held = st.wait.standing()
 	}
-	return HeldWait{For: st.expr, Pending: 1}
+	held.Kind = WaiterStream
+	return held
 }
 
 // due is the end of the caller's patience.
@@ -222,6 +228,12 @@ func (k *Kernel) Stream(ctx context.Context, r StreamRequest) (*Stream, error) {
 	var known map[string]*record.Future
 	for {
 		st := &Stream{kernel: k, cancelRest: r.CancelRest}
+		switch {
+		case r.CancelOnLeave && r.For != nil:
+			st.abandons = r.For
+		case r.CancelOnLeave:
+			st.abandons = &api.Expr{Op: api.OpFuture, Ref: r.Future}
+		}
 		st.waiter.Owner = st
 		p := &proposal{}
 		p.look = func(s *State) when {
@@ -335,7 +347,7 @@ func (s *State) streamFuture(st *Stream, r *StreamRequest, known *record.Future)
 		if f.watchers == nil {
 			f.watchers = &loop.Waiters{}
 		}
-		f.watchers.Add(&st.waiter)
+		s.attention(f, func() { f.watchers.Add(&st.waiter) })
 	}
 	return nil, nil
 }
@@ -408,6 +420,9 @@ func (st *Stream) Leave() {
 		st.ask = nil
 		if st.state != nil {
 			st.end()
+		}
+		if !st.over {
+			s.abandon(st.abandons)
 		}
 		return atOnce
 	}})

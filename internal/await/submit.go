@@ -273,6 +273,9 @@ func failed(t record.FailureType, message string) ending {
 
 // settle ends f for good and wakes everybody who waits for it.
 func (s *State) settle(f *future, e ending) {
+	if f.awaited() {
+		s.awaited--
+	}
 	s.pendingBytes -= kept(f.fact.Request, f.fact.Labels, f.fact.After, f.fact.For)
 	s.change(f, func(fact *record.Future) {
 		fact.State = e.state

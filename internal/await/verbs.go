@@ -230,7 +230,10 @@ type WaitRequest struct {
 	For        *api.Expr
 	Timeout    time.Duration // ≤ 0 answers at once
 	CancelRest bool          // when it is decided, cancel the futures in it that are still pending
-	Cursor     string        // of an earlier answer about the same leaves: only what is new is reported; empty: all
+	// CancelOnLeave cancels the futures in it that are still pending, and that nobody else waits for, when the caller
+	// leaves before it is answered.
+	CancelOnLeave bool
+	Cursor        string // of an earlier answer about the same leaves: only what is new is reported; empty: all
 
 	sum  uint64  // of the leaves
 	from *Cursor // nil: the conversation begins
@@ -256,6 +259,9 @@ func (k *Kernel) Wait(ctx context.Context, r WaitRequest) (*WaitAnswer, error) {
 	var known map[string]*record.Future
 	for {
 		p := &parkedWait{cancelRest: r.CancelRest}
+		if r.CancelOnLeave {
+			p.abandons = r.For
+		}
 		p.ask.look = func(s *State) when { return s.park(p, r, known) }
 		if err := k.propose(&p.ask); err != nil {
 			return nil, err

@@ -18,6 +18,7 @@ import (
 // waiting is the expression that a future waits for.
 type waiting struct {
 	*wait
+	seat
 	saved int       // so many of its decided leaves are in the store
 	noted bool      // it stands in State.progress
 	feeds []feeding // where its future stands among the feeders
@@ -122,12 +123,27 @@ func (s *State) rest(f *future, begins record.Time) {
 // attend makes f wait for e.
 func (s *State) attend(f *future, e *api.Expr, known map[string]*record.Future) {
 	f.waiting = &waiting{wait: s.layOut(e, f)}
-	s.leavesHeld += len(f.waiting.leaves)
-	s.feeders.add(f)
+	s.settleDown(f, s.at)
 	f.waiting.look(known)
 	if f.waiting.outcome == Pending {
 		f.waiting.sleep()
 	}
+}
+
+// settleDown counts f among those that wait, since then.
+func (s *State) settleDown(f *future, since record.Time) {
+	s.leavesHeld += len(f.waiting.leaves)
+	s.durable.add(&f.waiting.seat, f, since)
+	s.feeders.add(f)
+}
+
+// drain is nothing to a future: it waits on.
+func (f *future) drain() {}
+
+func (f *future) standing() HeldWait {
+	held := f.waiting.standing()
+	held.Kind, held.Future = WaiterFuture, f.fact.ID
+	return held
 }
 
 // progressed notes that a leaf is to be committed.
@@ -211,6 +227,7 @@ func (s *State) stopWaiting(f *future) {
 	}
 	f.waiting = nil
 	s.leavesHeld -= len(w.leaves)
+	s.durable.remove(&w.seat)
 	s.feeders.remove(w)
 	w.leaveAll()
 	for _, n := range w.order[:w.saved] {
@@ -273,8 +290,7 @@ func (s *State) resume() error {
 		w := s.layOut(e, f)
 		w.began = f.fact.CreatedAt
 		f.waiting = &waiting{wait: w}
-		s.leavesHeld += len(w.leaves)
-		s.feeders.add(f)
+		s.settleDown(f, w.began)
 		leaves := f.restored
 		f.restored = nil
 		slices.SortFunc(leaves, func(a, b *record.Leaf) int { return cmp.Compare(a.Order, b.Order) })

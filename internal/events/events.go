@@ -64,6 +64,11 @@ func (r *Registry) Leave(e *Event, w *loop.Waiter, at record.Time) {
 // Reserve keeps room for a name that will be set some time. Unreserve undoes it, once for each time.
 func (r *Registry) Reserve(name string) { r.Get(name).reserved++ }
 
+// Reserved reports whether somebody is to set that name.
+func (r *Registry) Reserved(name string) bool {
+	return r.byName[name] != nil && r.byName[name].reserved > 0
+}
+
 // Unreserve undoes one Reserve.
 func (r *Registry) Unreserve(name string, at record.Time) {
 	e := r.byName[name]

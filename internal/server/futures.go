@@ -31,7 +31,7 @@ func (s *Server) getFuture(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		return s.streamFuture(w, r, id, lasts)
+		return s.streamFuture(w, r, id, lasts, false)
 	}
 	v, woken, err := s.awaited(w, r)
 	if err != nil {
@@ -88,8 +88,12 @@ func (s *Server) look(ctx context.Context, id string, hold time.Duration) (await
 		v, err := s.kernel.Future(ctx, id)
 		return v, nil, err
 	}
-	expr := &api.Expr{Op: api.OpFuture, Ref: id}
-	woken, err := s.kernel.Wait(ctx, await.WaitRequest{For: expr, Timeout: hold})
+	return s.lookFor(ctx, await.WaitRequest{For: &api.Expr{Op: api.OpFuture, Ref: id}, Timeout: hold})
+}
+
+// lookFor waits for the one future of q.
+func (s *Server) lookFor(ctx context.Context, q await.WaitRequest) (await.View, *await.WaitAnswer, error) {
+	woken, err := s.kernel.Wait(ctx, q)
 	if err != nil {
 		return await.View{}, nil, err
 	}

@@ -15,7 +15,7 @@ const (
 	HeaderTimeMax  = 5 * time.Second   // for the header of a request
 	IdleTimeMax    = 120 * time.Second // between two requests
 	HeaderBytesMax = 32 << 10
-	StreamsMax     = 250 // requests at once on one connection of HTTP/2
+	StreamsMax     = 4096 // requests at once on one connection of HTTP/2: most of them wait
 )
 
 // Server answers requests. It is an http.Handler for any number of goroutines.

@@ -51,7 +51,7 @@ func TestTheHTTPServerIsBounded(t *testing.T) {
 	h := newHouse(t)
 	s := h.server.HTTPServer()
 	if s.ReadHeaderTimeout != 5*time.Second || s.IdleTimeout != 120*time.Second || s.MaxHeaderBytes != 32<<10 ||
-		s.WriteTimeout != 0 || s.ReadTimeout != 0 || s.HTTP2.MaxConcurrentStreams != 250 {
+		s.WriteTimeout != 0 || s.ReadTimeout != 0 || s.HTTP2.MaxConcurrentStreams != 4096 {
 		t.Errorf("%+v", s)
 	}
 	s.ErrorLog.Print("net/http complains")

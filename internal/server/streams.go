@@ -54,6 +54,7 @@ func (s *Server) streamWait(w http.ResponseWriter, r *http.Request, q *api.WaitR
 	}
 	st, err := s.kernel.Stream(r.Context(), await.StreamRequest{WaitRequest: await.WaitRequest{
 		For: &q.For, Timeout: lasting(r, (*time.Duration)(q.Timeout)), CancelRest: q.CancelRest, Cursor: last,
+		CancelOnLeave: q.OnDisconnect == api.DisconnectCancel,
 	}})
 	if errors.Is(err, await.ErrCursor) && lastEventID(r) != "" {
 		return badParameter("Last-Event-ID", "Give the id of a message of a stream about the same things.")
@@ -79,7 +80,9 @@ func (s *Server) streamWait(w http.ResponseWriter, r *http.Request, q *api.WaitR
 func idOfVersion(f *record.Future) string { return strings.Trim(etagOf(f), `"`) }
 
 // streamFuture tells of each change of a future: attempts, states, and at last how it was settled.
-func (s *Server) streamFuture(w http.ResponseWriter, r *http.Request, id string, lasts time.Duration) error {
+func (s *Server) streamFuture(
+	w http.ResponseWriter, r *http.Request, id string, lasts time.Duration, cancels bool,
+) error {
 	last := lastEventID(r)
 	if last != "" {
 		v, err := s.kernel.Future(r.Context(), id)
@@ -91,7 +94,7 @@ func (s *Server) streamFuture(w http.ResponseWriter, r *http.Request, id string,
 		}
 	}
 	st, err := s.kernel.Stream(r.Context(), await.StreamRequest{
-		WaitRequest: await.WaitRequest{Timeout: lasts}, Future: id,
+		WaitRequest: await.WaitRequest{Timeout: lasts, CancelOnLeave: cancels}, Future: id,
 		Seen: func(f *record.Future) bool { return idOfVersion(f) == last },
 	})
 	if err != nil {

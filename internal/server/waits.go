@@ -34,7 +34,7 @@ func (s *Server) waitQuery(w http.ResponseWriter, r *http.Request) error {
 	if len(faults) > 0 {
 		return api.InvalidRequest(faults...)
 	}
-	if q.CancelRest {
+	if q.CancelRest || q.OnDisconnect == api.DisconnectCancel {
 		if err := s.guard.checkGet(r); err != nil {
 			return err
 		}
@@ -61,6 +61,7 @@ func (s *Server) hold(w http.ResponseWriter, r *http.Request, q *api.WaitRequest
 	held.heeded(w)
 	a, err := s.kernel.Wait(r.Context(), await.WaitRequest{
 		For: &q.For, Timeout: held.hold, CancelRest: q.CancelRest, Cursor: q.Cursor,
+		CancelOnLeave: q.OnDisconnect == api.DisconnectCancel,
 	})
 	if err != nil {
 		return err
