@@ -118,7 +118,7 @@ func (s *session) watch(
 ) (*api.WaitAnswer, error) {
 	ctx, stop := limit.bound(ctx)
 	defer stop()
-	answer, err := s.board(expr.Expr()).show(func(completed func(api.Leaf)) (*api.WaitAnswer, error) {
+	answer, err := s.newBoard(expr.Expr()).show(func(completed func(api.Leaf)) (*api.WaitAnswer, error) {
 		return c.Wait(ctx, expr, append(options, client.Each(completed))...)
 	})
 	switch {
