@@ -25,7 +25,7 @@ Examples:
 `
 
 type allCommand struct {
-	Refs []string `arg:"" name:"ref" complete:"refs" help:"What to wait for: NAME, event:NAME, fut_…, future:ID, sleep:5s or until:TIME."`
+	Refs []string `arg:"" name:"ref" complete:"refs" help:"What to wait for: NAME, event:NAME, fut_…, future:ID, group:ID, sleep:5s or until:TIME."`
 	waiting
 }
 
@@ -46,7 +46,7 @@ func (w *allCommand) Run(ctx context.Context, s *session, c *client.Client) erro
 }
 
 type anyCommand struct {
-	Refs []string `arg:"" name:"ref" complete:"refs" help:"What to wait for: NAME, event:NAME, fut_…, future:ID, sleep:5s or until:TIME."`
+	Refs []string `arg:"" name:"ref" complete:"refs" help:"What to wait for: NAME, event:NAME, fut_…, future:ID, group:ID, sleep:5s or until:TIME."`
 	waiting
 }
 
@@ -68,7 +68,7 @@ func (w *anyCommand) Run(ctx context.Context, s *session, c *client.Client) erro
 
 type atLeastCommand struct {
 	K    int      `arg:"" help:"How many are enough."`
-	Refs []string `arg:"" name:"ref" complete:"refs" help:"What to wait for: NAME, event:NAME, fut_…, future:ID, sleep:5s or until:TIME."`
+	Refs []string `arg:"" name:"ref" complete:"refs" help:"What to wait for: NAME, event:NAME, fut_…, future:ID, group:ID, sleep:5s or until:TIME."`
 	waiting
 }
 
