@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -504,12 +505,26 @@ func TestWaitsSurviveARestartOfTheServer(t *testing.T) {
 	}))
 	promise := must[*client.Future](t)(c.Promise(ctx, "kept"))
 	e := c.Event("kept")
-	errs := make(chan error, 3)
+	before := must[*client.Future](t)(c.Promise(ctx, "before"))
+	must[*api.Future](t)(before.Resolve(ctx, 1))
+	errs := make(chan error, 4)
 	go func() { errs <- second(promise.Await(ctx)) }()
 	go func() { errs <- second(e.Wait(ctx)) }()
 	go func() { errs <- second(c.Wait(ctx, client.All(promise, e))) }()
-	for { // all three are held
-		if state := must[*api.LoopState](t)(c.Loop(ctx)); state.Waiters == 3 {
+	var completed []string // over a stream, whose first message came before the restart
+	first := make(chan struct{})
+	go func() {
+		var fault error
+		for leaf, err := range c.AsCompleted(ctx, before, promise, e) {
+			if completed, fault = append(completed, leaf.Ref), err; len(completed) == 1 {
+				close(first)
+			}
+		}
+		errs <- fault
+	}()
+	<-first
+	for { // all four are held
+		if state := must[*api.LoopState](t)(c.Loop(ctx)); state.Waiters == 4 {
 			break
 		}
 	}
@@ -520,10 +535,14 @@ func TestWaitsSurviveARestartOfTheServer(t *testing.T) {
 	server(t, "--addr", addr, "--data-dir", dir)
 	must[*api.Event](t)(e.Set(ctx, nil))
 	must[*api.Future](t)(promise.Resolve(ctx, "still here"))
-	for range 3 {
+	for range 4 {
 		if err := <-errs; err != nil {
 			t.Error(err)
 		}
+	}
+	slices.Sort(completed) // what happened before the stream was back comes in the order in which it was named
+	if diff := cmp.Diff([]string{"event:kept", "future:before", "future:kept"}, completed); diff != "" {
+		t.Errorf("completed (-want +got):\n%s", diff)
 	}
 }
 
