@@ -75,6 +75,28 @@ func (o *oracle) count(e *api.Expr) Outcome {
 	return Pending
 }
 
+// inOrder demands that the leaves that w put behind those decided before are those that this step has decided, each
+// with its outcome; of a wait that the step decided some of them may be missing.
+func (o *oracle) inOrder(t *rapid.T, w *wait, leaves []*api.Expr, decided map[*api.Expr]bool) {
+	fresh := map[*api.Expr]Outcome{}
+	for _, l := range leaves {
+		if outcome := o.eval(l); outcome != Pending && !decided[l] {
+			fresh[l] = outcome
+		}
+	}
+	for _, n := range w.order[len(decided):] {
+		l := &w.leaves[n]
+		if fresh[l.expr] != l.outcome {
+			t.Fatalf("%s of %s is %v, the oracle says %v", l.expr, w.expr, l.outcome, fresh[l.expr])
+		}
+		delete(fresh, l.expr)
+		decided[l.expr] = true
+	}
+	if w.outcome == Pending && len(fresh) > 0 {
+		t.Fatalf("%d leaves of %s are decided, and w does not know", len(fresh), w.expr)
+	}
+}
+
 func leavesOf(e *api.Expr) []*api.Expr {
 	if e.Leaf() {
 		return []*api.Expr{e}
@@ -181,11 +203,13 @@ func TestTheEvaluatorAgreesWithANaiveOne(t *testing.T) {
 		if w.outcome == Pending {
 			w.sleep()
 		}
+		decided := map[*api.Expr]bool{}
 		for step := 0; ; step++ {
 			want := o.eval(&e)
 			if w.outcome != want {
 				t.Fatalf("step %d: %s is %v, the oracle says %v", step, e, w.outcome, want)
 			}
+			o.inOrder(t, w, leaves, decided)
 			if want != Pending || step == 30 {
 				break
 			}
