@@ -36,6 +36,7 @@ var wireTypes = map[string]reflect.Type{
 	"LoopWorkers": reflect.TypeFor[api.LoopWorkers](), "LoopCommit": reflect.TypeFor[api.LoopCommit](),
 	"LoopWait": reflect.TypeFor[api.LoopWait](), "Health": reflect.TypeFor[api.Health](),
 	"Problem": reflect.TypeFor[api.Problem](), "FieldError": reflect.TypeFor[api.FieldError](),
+	"LimitPage": reflect.TypeFor[api.LimitPage](), "LimitState": reflect.TypeFor[api.LimitState](),
 	"ProblemPage": reflect.TypeFor[api.ProblemPage](),
 }
 
@@ -385,7 +386,7 @@ func TestBoundsAreTheSame(t *testing.T) {
 		{api.NameRunesMax, "schemas/FetchRequest/properties/redact/items/maxLength"},
 		{api.MessageRunesMax, "schemas/RejectRequest/properties/message/maxLength"},
 		{api.CursorBytesMax, "schemas/Cursor/maxLength"},
-		{api.LimitKeyRunesMax, "schemas/Limit/properties/key/maxLength"},
+		{api.LimitKeyBytesMax, "schemas/LimitKey/maxLength"},
 		{api.ConcurrencyMax, "schemas/Limit/properties/concurrency/maximum"},
 		{api.RateMax, "schemas/Limit/properties/rate/maximum"},
 		{api.AttemptsMax, "schemas/Retry/properties/max_attempts/maximum"},

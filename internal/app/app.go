@@ -84,6 +84,9 @@ func (a *App) build() (err error) {
 	a.onClose("fetcher", func() error { return a.fetcher.Close(context.Background()) })
 	limits := await.DefaultLimits()
 	limits.WorkersMax = a.options.Workers
+	if limits.HostAttemptsMax = a.options.HostConcurrency; limits.HostAttemptsMax == 0 {
+		limits.HostAttemptsMax = (limits.WorkersMax + 1) / 2
+	}
 	limits.FuturesPendingMax = a.options.MaxPending
 	limits.WaitersMax = a.options.MaxWaiters
 	clock := loop.NewClock()

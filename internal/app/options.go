@@ -24,14 +24,15 @@ type Options struct {
 	Sync    bool   `default:"true" negatable:"" help:"Wait for the disk before each answer. Without it (--sync=false) a crash may take back the last tenth of a second."`
 	Memory  bool   `help:"Keep everything in memory and lose it at the end, instead of in --data-dir."`
 
-	AllowTarget    []string      `placeholder:"TARGET" help:"Let fetches reach this too: a CIDR, an address, a host name, or one of these with a port. Repeatable. Nothing private is reachable without it."`
-	Workers        int           `default:"256" help:"Attempts under way at once. Further fetches queue, hosts taking turns."`
-	MaxWait        time.Duration `default:"60s" help:"Longest time that a caller is held. Longer wishes are clipped."`
-	MaxBody        Bytes         `default:"16MiB" placeholder:"SIZE" help:"Longest answer of a target that is kept. Longer ones fail with too_large."`
-	IdempotencyTTL time.Duration `default:"24h" placeholder:"DURATION" help:"How long an Idempotency-Key is remembered."`
-	MaxPending     int           `default:"1000000" help:"Futures that are not settled. More are refused with 429."`
-	MaxWaiters     int           `default:"100000" help:"Callers held at once. More are refused with 429."`
-	Grace          time.Duration `default:"10s" help:"After SIGTERM, time for running attempts to end."`
+	AllowTarget     []string      `placeholder:"TARGET" help:"Let fetches reach this too: a CIDR, an address, a host name, or one of these with a port. Repeatable. Nothing private is reachable without it."`
+	Workers         int           `default:"256" help:"Attempts under way at once. Further fetches queue, hosts taking turns."`
+	HostConcurrency int           `default:"0" help:"Attempts under way at one host at once. 0 is half of --workers, so that a host that hangs leaves the others theirs."`
+	MaxWait         time.Duration `default:"60s" help:"Longest time that a caller is held. Longer wishes are clipped."`
+	MaxBody         Bytes         `default:"16MiB" placeholder:"SIZE" help:"Longest answer of a target that is kept. Longer ones fail with too_large."`
+	IdempotencyTTL  time.Duration `default:"24h" placeholder:"DURATION" help:"How long an Idempotency-Key is remembered."`
+	MaxPending      int           `default:"1000000" help:"Futures that are not settled. More are refused with 429."`
+	MaxWaiters      int           `default:"100000" help:"Callers held at once. More are refused with 429."`
+	Grace           time.Duration `default:"10s" help:"After SIGTERM, time for running attempts to end."`
 
 	LogLevel  slog.Level `default:"info" placeholder:"LEVEL" help:"Log from this level on: debug, info, warn or error."`
 	LogFormat string     `default:"auto" enum:"auto,text,json" help:"How to log: ${enum}. auto is text for a terminal, else json."`
@@ -73,6 +74,7 @@ func (o *Options) validate() error {
 	}
 	need(o.Memory || o.DataDir != "", "--data-dir is empty: name a directory, or say --memory")
 	need(o.Workers >= 1 && o.Workers <= 100_000, "--workers is %d, must be from 1 to 100000", o.Workers)
+	need(o.HostConcurrency >= 0, "--host-concurrency is %d, must be 0 or more", o.HostConcurrency)
 	need(o.MaxWait > 0 && o.MaxWait <= time.Hour, "--max-wait is %v, must be more than 0 and at most 1h", o.MaxWait)
 	need(o.MaxBody > 0 && o.MaxBody <= bodyBytesMost, "--max-body is %d bytes, must be from 1B to 1GiB", o.MaxBody)
 	need(o.IdempotencyTTL > 0, "--idempotency-ttl is %v, must be more than 0", o.IdempotencyTTL)

@@ -475,7 +475,7 @@ func TestSettledFuturesAreForgotten(t *testing.T) {
 		if err := h.kernel.Delete(h.Context(), "long"); !errors.As(err, &unknown) {
 			h.Errorf("deleted twice: %v", err)
 		}
-		page, _, err := h.kernel.Futures(record.FutureQuery{Limit: 10})
+		page, _, err := h.kernel.Futures(h.Context(), record.FutureQuery{Limit: 10})
 		if err != nil || len(page) != 1 || page[0].ID != "pending" {
 			h.Errorf("left: %v, %v", page, err)
 		}

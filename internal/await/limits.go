@@ -13,6 +13,8 @@ type Limits struct {
 	WaitersMax        int           // waits held for callers; more are ErrTooManyWaiters
 	EventsMax         int           // names remembered or waited for; more are ErrTooManyEvents
 	WorkersMax        int           // attempts under way at once; further fetches queue
+	HostAttemptsMax   int           // of these, attempts at one host
+	KeysIdleMax       int           // limit keys remembered that nobody needs; beyond, the one idle longest is forgotten
 	TTLDefault        time.Duration // how long a settled future is kept when its submit does not say
 }
 
@@ -24,6 +26,8 @@ func DefaultLimits() Limits {
 		WaitersMax:        100_000,
 		EventsMax:         1_000_000,
 		WorkersMax:        256,
+		HostAttemptsMax:   128,
+		KeysIdleMax:       100_000,
 		TTLDefault:        24 * time.Hour,
 	}
 }
@@ -39,6 +43,8 @@ func (l Limits) validate() error {
 		{"WaitersMax", int64(l.WaitersMax)},
 		{"EventsMax", int64(l.EventsMax)},
 		{"WorkersMax", int64(l.WorkersMax)},
+		{"HostAttemptsMax", int64(l.HostAttemptsMax)},
+		{"KeysIdleMax", int64(l.KeysIdleMax)},
 		{"TTLDefault", int64(l.TTLDefault)},
 	} {
 		if f.value < 1 {

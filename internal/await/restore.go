@@ -16,6 +16,9 @@ func (s *State) restore(fact *record.Future) {
 	f := &future{fact: fact, stored: fact}
 	s.futures[fact.ID] = f
 	s.pending++
+	if fact.Kind == record.KindFetch {
+		s.join(f, nil)
+	}
 	switch {
 	case fact.Kind == record.KindTimer:
 		s.arm(f, fact.DueAt)
@@ -30,7 +33,7 @@ func (s *State) restore(fact *record.Future) {
 	case fact.State == record.StateRunning:
 		s.orphans = append(s.orphans, f)
 	case fact.Kind == record.KindFetch && fact.Reason == record.ReasonQueued:
-		s.queue.push(f)
+		s.enqueue(f)
 	}
 }
 
@@ -74,7 +77,7 @@ func (s *State) interrupt(f *future, repeat bool) {
 		fact.State = record.StatePending
 		fact.Reason = record.ReasonQueued
 	})
-	s.queue.push(f)
+	s.enqueue(f)
 }
 
 // repeatable reports whether the target may be asked again although it may have acted: RFC 9110, section 9.2.2.

@@ -54,7 +54,9 @@ type future struct {
 	waiters loop.Waiters
 	timer   loop.WheelHandle // zero: none
 	dirty   bool
-	place   place // in the queue
+	lane    *lane  // of a fetch that is not settled
+	host    string // of such a fetch
+	place   place  // in a row of its lane
 }
 
 func newState(limits Limits, start record.Time, t *tally) *State {
@@ -62,6 +64,7 @@ func newState(limits Limits, start record.Time, t *tally) *State {
 		limits:  limits,
 		at:      start,
 		futures: map[string]*future{},
+		queue:   queue{hosts: map[string]*host{}, flights: map[string]flight{}},
 		events:  events.NewRegistry(),
 		due:     loop.NewWheel[timed](time.Millisecond, onWheel(start)),
 		tally:   t,
@@ -147,6 +150,7 @@ func (s *State) arm(f *future, t record.Time) {
 // takeBatch returns what changed since the last call, as one commit.
 func (s *State) takeBatch(position uint64) *record.Batch {
 	b := &record.Batch{Position: position, At: s.at, Events: s.events.TakeChanges(), Keys: s.newKeys, Dropped: s.dropped}
+	b.Limits = s.takeLimits()
 	s.newKeys, s.dropped = nil, nil
 	if len(s.dirty) == 0 {
 		return b

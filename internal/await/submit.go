@@ -93,6 +93,7 @@ func (s *State) create(n *record.NewFuture) *future {
 		Labels:    n.Labels,
 		Sets:      n.Sets,
 		Request:   n.Request,
+		LimitKey:  n.LimitKey,
 	}
 	if fact.TTL == 0 {
 		fact.TTL = s.limits.TTLDefault
@@ -105,6 +106,9 @@ func (s *State) create(n *record.NewFuture) *future {
 	s.futures[n.ID] = f
 	s.dirty = append(s.dirty, f)
 	s.pending++
+	if n.Kind == record.KindFetch {
+		s.join(f, n.Limit)
+	}
 	switch {
 	case n.Kind == record.KindTimer:
 		fact.DueAt = begins
@@ -118,7 +122,7 @@ func (s *State) create(n *record.NewFuture) *future {
 	default:
 		fact.Reason = record.ReasonQueued
 		s.arm(f, fact.DeadlineAt)
-		s.queue.push(f)
+		s.enqueue(f)
 	}
 	return f
 }
@@ -146,7 +150,7 @@ func (f *future) due(s *State) {
 			fact.NextAttemptAt = 0
 		})
 		s.arm(f, f.fact.DeadlineAt)
-		s.queue.push(f)
+		s.enqueue(f)
 	}
 }
 
@@ -190,7 +194,7 @@ func (s *State) settle(f *future, e ending) {
 		fact.Request = withoutSecrets(fact.Request)
 	})
 	s.arm(f, 0)
-	s.queue.remove(f)
+	s.part(f)
 	s.pending--
 	s.tally.settled(f.fact)
 	f.waiters.Wake()

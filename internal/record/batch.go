@@ -7,6 +7,7 @@ type Batch struct {
 	At       Time   // of that turn; what has expired by then is swept
 	Futures  []FutureChange
 	Events   []EventFact
+	Limits   []LimitFact
 	Keys     []*Key   // idempotency keys used for the first time
 	Dropped  []string // ids of settled futures to forget, read from the store rather than known here
 }
@@ -21,7 +22,9 @@ type EventFact struct {
 }
 
 // Empty reports whether b changes nothing.
-func (b *Batch) Empty() bool { return len(b.Futures)+len(b.Events)+len(b.Keys)+len(b.Dropped) == 0 }
+func (b *Batch) Empty() bool {
+	return len(b.Futures)+len(b.Events)+len(b.Limits)+len(b.Keys)+len(b.Dropped) == 0
+}
 
 // FutureQuery asks for a page of futures, newest first. Zero fields do not filter.
 type FutureQuery struct {

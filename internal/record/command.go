@@ -25,6 +25,9 @@ type NewFuture struct {
 	Timeout time.Duration // fetch: deadline for everything; promise: time to be settled; 0 for none
 	Until   Time          // the same as a moment; 0 when Timeout says it
 	Sets    string        // event to set on success
+
+	LimitKey string         // fetch: the key that it shares its limits with others under; empty: the host of its URL
+	Limit    *LimitSettings // fetch: what holds for that key from now on; nil: what held before
 }
 
 // Outcome is what one attempt brought home, and the decision of the fetch policy whether to try again. Every

@@ -33,6 +33,7 @@ func (f *Future) fields(e *encoder) {
 		e.message(19, f.Failure.fields)
 	}
 	e.uint(20, uint64(f.Interrupted))
+	e.string(40, f.LimitKey)
 }
 
 // DecodeFuture reads what EncodeFuture wrote. ErrCorrupt and ErrVersion say why it cannot.
@@ -66,6 +67,8 @@ func (f *Future) take(in field) (bool, error) {
 		f.Sets = in.string()
 	case 20:
 		f.Interrupted = int(in.num)
+	case 40:
+		f.LimitKey = in.string()
 	case 14, 16, 17, 18, 19:
 		return true, f.takePart(in)
 	default:

@@ -70,4 +70,6 @@ type Future struct {
 	Failure  *Failure      // nil unless failed or cancelled
 
 	Interrupted int // times in a row that the server died while an attempt was under way
+
+	LimitKey string // of a fetch: as it was submitted; empty: the host of its URL
 }

@@ -30,6 +30,7 @@ var calls = []struct{ method, path, body string }{
 	{"POST", "/events/a/clear", ""},
 	{"GET", "/wait?all=a", ""},
 	{"POST", "/wait", `{"for":"event:a"}`},
+	{"GET", "/limits", ""},
 	{"GET", "/loop", ""},
 }
 

@@ -173,7 +173,6 @@ func TestTheDefaultDeadlineCountsFromTheStart(t *testing.T) {
 func TestPartsOfALaterVersionAre501AndNamed(t *testing.T) {
 	h := newHouse(t)
 	for _, c := range []struct{ path, body, pointer string }{
-		{"/fetch", `{"url":"https://target.test/ok","limit":{"concurrency":1}}`, "/limit"},
 		{"/fetch", `{"url":"https://target.test/ok","after":"event:a"}`, "/after"},
 		{"/fetch", `{"url":"https://target.test/ok","callback":{"url":"https://target.test/cb"}}`, "/callback"},
 		{

@@ -55,6 +55,7 @@ func (s *Server) endpoints() []endpoint {
 		{"GET", "/wait", s.waitQuery, nil, streams | anyQuery},
 		{"POST", "/wait", s.wait, nil, streams | bodied},
 
+		{"GET", "/limits", s.listLimits, []string{"limit", "cursor"}, 0},
 		{"GET", "/loop", s.getLoop, nil, 0},
 		{"GET", "/metrics", s.metrics(), nil, open},
 		{"GET", "/healthz", s.getHealth, nil, open},

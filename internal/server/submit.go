@@ -21,6 +21,7 @@ func (s *Server) newFetch(q *api.FetchRequest, traceparent string) (record.NewFu
 	if err := unsupported(q); err != nil {
 		return n, err
 	}
+	n.LimitKey, n.Limit = limitOf(q.Limit)
 	faults := s.schedule(&n, q)
 	n.Request = s.request(q)
 	n.Request.Traceparent = traceparent
@@ -42,8 +43,6 @@ func (s *Server) newFetch(q *api.FetchRequest, traceparent string) (record.NewFu
 func unsupported(q *api.FetchRequest) error {
 	const later = "This version does not have it yet; send the fetch without it."
 	switch {
-	case q.Limit != nil:
-		return notImplemented(api.FieldError{Pointer: "/limit", Detail: later})
 	case q.After != nil:
 		return notImplemented(api.FieldError{Pointer: "/after", Detail: later})
 	case q.Callback != nil:

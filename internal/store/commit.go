@@ -83,6 +83,9 @@ func (s *Store) write(b *record.Batch) (head, record.Time, error) {
 	for _, e := range b.Events {
 		w.event(e)
 	}
+	for _, l := range b.Limits {
+		w.limit(l)
+	}
 	for _, k := range b.Keys {
 		w.idempotency(k)
 	}

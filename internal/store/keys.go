@@ -18,6 +18,7 @@ import (
 //	b <ref>                        a body that lies in a file of its own and belongs to a future
 //	e <name>                       the fact of an event
 //	k <name>                       the fact of an idempotency key
+//	m <key>                        the fact of a limit
 //	x <expires> <serial> <n>       keys of facts that are forgotten at that time: a list, the n-th of a commit
 //
 // The fact moves with the future's life, and there is no index beside it: a whole life costs the writes of the open
@@ -32,6 +33,7 @@ const (
 	keyBody    = 'b'
 	keyEvent   = 'e'
 	keyUsed    = 'k'
+	keyLimit   = 'm'
 	keyExpires = 'x'
 )
 

@@ -25,6 +25,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		"PagesMeetWithoutGapOrOverlap":         pagesMeet,
 		"AFutureMovesWithItsState":             movesWithItsState,
 		"EventsAreListedByName":                eventsByName,
+		"LimitsAreKeptByKey":                   limitsByKey,
 		"ExpiredFuturesAreSwept":               expiredAreSwept,
 		"DroppedFuturesLeaveNoTrace":           droppedLeaveNoTrace,
 		"LongBodiesLieBesideTheFactAndGoToo":   longBodies,
@@ -127,6 +128,25 @@ func neverCommittedIsAbsent(t *testing.T, s *store.Store) {
 	}
 	if p, err := s.Position(); p != 0 || err != nil {
 		t.Errorf("position = %d, %v", p, err)
+	}
+}
+
+func limitsByKey(t *testing.T, s *store.Store) {
+	limit := func(key string, rate int) record.LimitFact {
+		return record.LimitFact{Key: key, Is: &record.Limit{Key: key, LimitSettings: record.LimitSettings{Rate: rate}}}
+	}
+	commit(t, s, &record.Batch{Limits: []record.LimitFact{limit("b", 1), limit("a:1/x", 2), limit("c", 3)}})
+	commit(t, s, &record.Batch{Limits: []record.LimitFact{{Key: "b"}, limit("c", 4), {Key: "never"}}})
+	got := ""
+	err := s.Limits(func(l *record.Limit) error {
+		got += fmt.Sprint(l.Key, "=", l.Rate, " ")
+		return nil
+	})
+	if err != nil || got != "a:1/x=2 c=4 " {
+		t.Errorf("limits = %q, %v", got, err)
+	}
+	if err := s.Limits(func(*record.Limit) error { return io.ErrNoProgress }); !errors.Is(err, io.ErrNoProgress) {
+		t.Errorf("the error of a visit: %v", err)
 	}
 }
 
