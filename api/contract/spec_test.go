@@ -37,6 +37,7 @@ var wireTypes = map[string]reflect.Type{
 	"LoopWait": reflect.TypeFor[api.LoopWait](), "Health": reflect.TypeFor[api.Health](),
 	"Problem": reflect.TypeFor[api.Problem](), "FieldError": reflect.TypeFor[api.FieldError](),
 	"LimitPage": reflect.TypeFor[api.LimitPage](), "LimitState": reflect.TypeFor[api.LimitState](),
+	"Circuit": reflect.TypeFor[api.Circuit](), "CircuitLinks": reflect.TypeFor[api.CircuitLinks](),
 	"ProblemPage": reflect.TypeFor[api.ProblemPage](),
 }
 

@@ -42,7 +42,7 @@ func (a abort) release(k *Kernel) { k.fetcher.Abort(a.id) }
 
 // outcome takes the end of an attempt: the future settles, or waits for its next attempt.
 func (s *State) outcome(c *record.Outcome) {
-	if _, ok := s.land(c.ID); !ok {
+	if !s.land(c.ID, &c.Attempt) {
 		return
 	}
 	s.tally.attempted(c)

@@ -51,6 +51,7 @@ type Key struct {
 	Waiting     int           // fetches that wait for their turn
 	Reason      record.Reason // why the first of them is not started; none when none waits
 	NextStartAt record.Time   // when it may be at the earliest; 0 when that is not known
+	Circuit     record.Circuit
 }
 
 // KeyPage is a page of limit keys, by key.
@@ -84,7 +85,9 @@ func (s *State) keyPage(after string, limit int) (page KeyPage) {
 		if page.More = len(page.Keys) == limit; page.More {
 			return false
 		}
-		shown := Key{Key: key, LimitSettings: l.settings, Running: l.running, Waiting: l.waiting.size}
+		shown := Key{
+			Key: key, LimitSettings: l.settings, Running: l.running, Waiting: l.waiting.size, Circuit: l.circuit.Circuit,
+		}
 		if l.waiting.first != nil {
 			if shown.Reason, shown.NextStartAt = l.blocked(1, s.at); shown.Reason == record.ReasonNone {
 				shown.Reason = record.ReasonQueued

@@ -2,6 +2,7 @@ package await
 
 import (
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/awaitd/awaitd/internal/loop"
@@ -13,9 +14,10 @@ type lane struct {
 	key      string
 	settings record.LimitSettings
 	starts   starts // what the rate still counts
-	waiting  row    // fetches that wait to be started
-	members  int    // fetches of this key that are not settled, whatever they wait for
-	running  int    // attempts under way
+	circuit  circuit
+	waiting  row // fetches that wait to be started
+	members  int // fetches of this key that are not settled, whatever they wait for
+	running  int // attempts under way
 
 	in         *laneList // nil: none
 	prev, next *lane
@@ -37,12 +39,15 @@ func hostOf(r *record.Request) string {
 	return u.Host
 }
 
+// withoutBrackets makes a host that is an address of IPv6 a part of an event's name.
+var withoutBrackets = strings.NewReplacer("[", "", "]", "")
+
 // join makes f a member of its key. What it asks of the key holds for all of them from now on.
 func (s *State) join(f *future, settings *record.LimitSettings) {
 	f.host = hostOf(f.fact.Request)
 	key := f.fact.LimitKey
 	if key == "" {
-		key = f.host
+		key = withoutBrackets.Replace(f.host)
 	}
 	l := s.lane(key)
 	f.lane = l
@@ -60,6 +65,7 @@ func (s *State) lane(key string) *lane {
 	if !ok {
 		l = &lane{key: key}
 		s.queue.lanes.Set(key, l)
+		s.queue.circuits[record.CircuitClosed]++
 	}
 	return l
 }
@@ -95,6 +101,7 @@ func (s *State) part(f *future) {
 
 // started counts an attempt that has just been started.
 func (l *lane) started(s *State) {
+	l.circuit.flying++
 	if l.settings.Rate > 0 {
 		l.starts = l.starts.add(s.at, l.settings)
 		s.changeLane(l)
@@ -104,10 +111,16 @@ func (l *lane) started(s *State) {
 // blocked says why the n-th of its row may not be started now, and when at the earliest that ends; 0: when something
 // happens to l. The reason is none when only others stand in its way.
 func (l *lane) blocked(n int, at record.Time) (record.Reason, record.Time) {
+	switch {
+	case l.circuit.State == record.CircuitOpen:
+		return record.ReasonCircuitOpen, l.circuit.ProbeAt
+	case l.circuit.State == record.CircuitHalfOpen && l.circuit.full():
+		return record.ReasonCircuitOpen, 0
+	}
 	if free := l.starts.free(n, at, l.settings); free > at {
 		return record.ReasonRateLimited, free
 	}
-	if c := l.settings.Concurrency; c > 0 && l.running >= c {
+	if c := l.settings.Concurrency; c > 0 && l.running >= c || l.circuit.full() {
 		return record.ReasonQueued, 0
 	}
 	return record.ReasonNone, 0
@@ -118,6 +131,7 @@ func (s *State) tend(l *lane) {
 	if l.forgotten {
 		return
 	}
+	s.changeCircuit(l, func(c *circuit) bool { return c.pass(s.at) })
 	l.starts = l.starts.since(s.at, l.settings)
 	reason, until := record.ReasonNone, record.Time(0)
 	if l.waiting.first != nil {
@@ -137,7 +151,7 @@ func (s *State) tend(l *lane) {
 			return
 		}
 	}
-	s.watch(l, until)
+	s.watch(l, soonest(until, l.circuit.ProbeAt))
 }
 
 // isParked reports whether l rightly waits for its host.
@@ -175,7 +189,7 @@ const keyIdle = time.Minute
 
 // memory is until when l, which is idle, is remembered.
 func (l *lane) memory() record.Time {
-	until := l.restsAt.Add(keyIdle)
+	until := max(l.restsAt, l.circuit.ProbeAt).Add(keyIdle)
 	if n := len(l.starts); n > 0 {
 		until = max(until, l.starts[n-1].At.Add(l.settings.Period))
 	}
@@ -187,8 +201,15 @@ func (s *State) forget(l *lane) {
 	s.watch(l, 0)
 	s.queue.lanes.Delete(l.key)
 	l.forgotten = true
+	s.queue.circuits[l.circuit.State]--
 	if l.stored {
 		s.changeLane(l)
+	}
+	if l.circuit.State != record.CircuitClosed {
+		s.changeCircuitEvent(l, record.EventSet) // nobody probes it any more: let them try
+	}
+	if l.circuit.Since != 0 {
+		s.changeCircuitEvent(l, record.EventDelete)
 	}
 }
 
@@ -212,10 +233,12 @@ func (l *lane) due(s *State) {
 
 // fact is what must be remembered of l; nil when there is nothing.
 func (l *lane) fact() *record.Limit {
-	if l.forgotten || l.settings == (record.LimitSettings{}) {
+	if l.forgotten || l.settings == (record.LimitSettings{}) && l.circuit.Circuit == (record.Circuit{}) {
 		return nil
 	}
-	return &record.Limit{Key: l.key, LimitSettings: l.settings, Starts: l.starts.clone()}
+	return &record.Limit{
+		Key: l.key, LimitSettings: l.settings, Starts: l.starts.clone(), Circuit: l.circuit.Circuit,
+	}
 }
 
 // restoreLimit puts a stored limit back, after the futures that are its members.
@@ -224,5 +247,8 @@ func (s *State) restoreLimit(fact *record.Limit) {
 	l.stored = true
 	l.settings = fact.LimitSettings
 	l.starts = starts(fact.Starts).clone()
+	s.queue.circuits[l.circuit.State]--
+	l.circuit.restore(fact.Circuit)
+	s.queue.circuits[l.circuit.State]++
 	s.tend(l)
 }

@@ -16,6 +16,7 @@ type gauges struct {
 	pending, slow   atomic.Int64
 	lastLag, maxLag atomic.Int64 // ns
 	lastCommit      atomic.Int64 // ns
+	circuits        [3]atomic.Int64
 	draining        atomic.Bool
 }
 
@@ -32,6 +33,9 @@ func (g *gauges) publish(k *Kernel) {
 	g.running.Store(int64(k.state.running))
 	g.queued.Store(int64(k.state.queue.size))
 	g.pending.Store(int64(k.state.pending))
+	for state, n := range k.state.queue.circuits {
+		g.circuits[state].Store(int64(n))
+	}
 }
 
 // tally is the counters and histograms of a kernel. Their children are resolved once, for the hot paths.
@@ -97,6 +101,8 @@ func newTally(k *Kernel) *tally {
 var (
 	kindNames  = [5]string{"", "fetch", "promise", "timer", "wait"}
 	stateNames = [6]string{"", "pending", "running", "succeeded", "failed", "cancelled"}
+
+	circuitNames = [3]string{"closed", "open", "half_open"}
 )
 
 func (t *tally) register(r prometheus.Registerer) error {
@@ -135,7 +141,11 @@ type census struct {
 	numbers []number
 }
 
-var futuresDesc = prometheus.NewDesc("awaitd_futures", "Futures remembered.", []string{"kind", "state"}, nil)
+var (
+	futuresDesc = prometheus.NewDesc("awaitd_futures", "Futures remembered.", []string{"kind", "state"}, nil)
+	limitsDesc  = prometheus.NewDesc("awaitd_limits", "Limit keys remembered, by the state of their circuit.",
+		[]string{"state"}, nil)
+)
 
 func (k *Kernel) numbers() []number {
 	of := func(name, help string, kind prometheus.ValueType, read func() float64) number {
@@ -170,6 +180,7 @@ func (k *Kernel) numbers() []number {
 // Describe implements prometheus.Collector.
 func (c *census) Describe(out chan<- *prometheus.Desc) {
 	out <- futuresDesc
+	out <- limitsDesc
 	for _, n := range c.numbers {
 		out <- n.desc
 	}
@@ -179,6 +190,10 @@ func (c *census) Describe(out chan<- *prometheus.Desc) {
 func (c *census) Collect(out chan<- prometheus.Metric) {
 	for _, n := range c.numbers {
 		out <- prometheus.MustNewConstMetric(n.desc, n.kind, n.read())
+	}
+	for state, name := range circuitNames {
+		count := float64(c.kernel.gauges.circuits[state].Load())
+		out <- prometheus.MustNewConstMetric(limitsDesc, prometheus.GaugeValue, count, name)
 	}
 	for kind := record.KindFetch; kind <= record.KindWait; kind++ {
 		for state := record.StatePending; state <= record.StateCancelled; state++ {

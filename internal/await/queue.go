@@ -17,12 +17,15 @@ type queue struct {
 	flights map[string]flight        // attempts under way by job, aborted ones included until their outcome arrives
 	changed []*lane                  // their facts, since the last commit
 	size    int                      // fetches that wait
+
+	circuits [3]int // of the keys that are remembered, by state
 }
 
 // flight is what an attempt under way occupies.
 type flight struct {
 	lane *lane
 	host *host
+	era  uint64 // of the circuit
 }
 
 // host bounds the attempts under way at one host, under whatever keys they were submitted: a target that hangs must
@@ -177,22 +180,26 @@ func (s *State) takeOff(job string, f *future, h *host) {
 	h.running++
 	f.lane.running++
 	f.lane.started(s)
-	s.queue.flights[job] = flight{f.lane, h}
+	s.queue.flights[job] = flight{f.lane, h, f.lane.circuit.era}
 }
 
-// land ends what takeOff noted; false when the job is not under way.
-func (s *State) land(job string) (flight, bool) {
+// land ends what takeOff noted, and learns from how it went; false when the job is not under way.
+func (s *State) land(job string, a *record.Attempt) bool {
 	fl, ok := s.queue.flights[job]
 	if !ok {
-		return fl, false
+		return false
 	}
 	delete(s.queue.flights, job)
 	s.running--
 	fl.host.running--
-	fl.lane.running--
+	l := fl.lane
+	l.running--
 	s.wakeParked(fl.host)
-	s.tend(fl.lane)
-	return fl, true
+	before := l.circuit.State
+	s.changeCircuit(l, func(c *circuit) bool { return c.judge(s.at, fl.era, verdictOf(a)) })
+	s.tend(l)
+	s.flagCircuit(l, before)
+	return true
 }
 
 // takeLimits returns what changed of the facts of limits since the last call.

@@ -34,7 +34,7 @@ var update = flag.Bool("update", false, "record the scripts of testdata anew")
 //	> limits                                 all that is remembered of keys
 //	> restart                                another server goes on with what was committed
 //
-// What starts is told as "+TIME start a#ATTEMPT".
+// What starts is told as "+TIME start a#ATTEMPT b#ATTEMPT".
 func TestStoriesGoAsRecorded(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {
@@ -62,17 +62,15 @@ func TestStoriesGoAsRecorded(t *testing.T) {
 // story is a state with a store that is always up to date, and the time that it is.
 type story struct {
 	*testing.T
-	limits  Limits
-	state   *State
-	at      record.Time
-	facts   map[string]*record.Future
-	events  map[string]*record.Event
-	bounds  map[string]*record.Limit
-	order   []string
-	flying  map[string]int // attempts under way: their numbers
-	started int            // since it was last set to 0
-	silent  bool           // starts are counted and not told
-	out     strings.Builder
+	limits Limits
+	state  *State
+	at     record.Time
+	facts  map[string]*record.Future
+	events map[string]*record.Event
+	bounds map[string]*record.Limit
+	order  []string
+	flying map[string]int // attempts under way: their numbers
+	out    strings.Builder
 }
 
 const storyBegins = record.Time(1_000_000)
@@ -263,14 +261,12 @@ func (s *story) pass(d time.Duration) {
 
 // settle commits, and tells what happened.
 func (s *story) settle() {
+	var starts strings.Builder
 	for _, e := range s.state.effects {
 		switch e := e.(type) {
 		case launch:
-			s.started++
 			s.flying[e.job.ID] = e.job.N
-			if !s.silent {
-				s.tell("start %s#%d", e.job.ID, e.job.N)
-			}
+			fmt.Fprintf(&starts, " %s#%d", e.job.ID, e.job.N)
 		case abort:
 			s.tell("abort %s", e.id)
 		case evict:
@@ -280,6 +276,9 @@ func (s *story) settle() {
 		}
 	}
 	s.state.effects = nil
+	if starts.Len() > 0 {
+		s.tell("start%s", starts.String())
+	}
 	b := s.state.takeBatch(0)
 	for _, c := range b.Futures {
 		stored, err := record.DecodeFuture(record.EncodeFuture(c.Is))
@@ -329,8 +328,15 @@ func (s *story) showLimits() {
 		if _, ok := s.bounds[l.key]; ok {
 			fact = "has a fact"
 		}
-		s.tell("%s concurrency=%d rate=%d/%v members=%d running=%d waiting=%d, %s", l.key, l.settings.Concurrency,
-			l.settings.Rate, l.settings.Period, l.members, l.running, l.waiting.size, fact)
+		circuit := [...]string{"closed", "open", "half-open"}[l.circuit.State]
+		if l.circuit.ProbeAt != 0 {
+			circuit += fmt.Sprintf(" until +%v", l.circuit.ProbeAt.Sub(storyBegins))
+		}
+		if l.circuit.slots != 0 {
+			circuit += fmt.Sprintf(" ramp=%d", l.circuit.slots)
+		}
+		s.tell("%s concurrency=%d rate=%d/%v members=%d running=%d waiting=%d %s, %s", l.key, l.settings.Concurrency,
+			l.settings.Rate, l.settings.Period, l.members, l.running, l.waiting.size, circuit, fact)
 		return true
 	})
 }

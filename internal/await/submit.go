@@ -157,8 +157,11 @@ func (f *future) due(s *State) {
 // expire ends f at its deadline, whatever it was doing.
 func (s *State) expire(f *future) {
 	e := failed(record.FailDeadline, "The deadline passed before the fetch succeeded.")
-	if f.fact.Kind == record.KindPromise {
+	switch {
+	case f.fact.Kind == record.KindPromise:
 		e = failed(record.FailTimeout, "Nobody settled the promise before its timeout.")
+	case f.place.row != nil && f.lane.circuit.State != record.CircuitClosed:
+		e = failed(record.FailCircuitOpen, "The deadline passed while its target kept failing and was left alone.")
 	}
 	s.abort(f)
 	s.settle(f, e)

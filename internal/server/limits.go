@@ -73,5 +73,16 @@ func limitState(k *await.Key) api.LimitState {
 	if reason, ok := reasonWords[k.Reason]; ok {
 		shown.Reason = &reason
 	}
+	shown.Circuit = api.Circuit{
+		State: circuitWords[k.Circuit.State], Since: timeOf(k.Circuit.Since), NextProbeAt: timeOf(k.Circuit.ProbeAt),
+	}
+	if name := await.CircuitEvent(k.Key); api.ValidEventName(name) {
+		shown.Circuit.Links.Closed = pathOfEvent(name)
+	}
 	return shown
+}
+
+var circuitWords = map[record.CircuitState]api.CircuitState{
+	record.CircuitClosed: api.CircuitClosed, record.CircuitOpen: api.CircuitOpen,
+	record.CircuitHalfOpen: api.CircuitHalfOpen,
 }
