@@ -9,12 +9,13 @@ type LimitPage struct {
 // LimitState is how one limit key stands.
 type LimitState struct {
 	Key         string    `json:"key"`
-	Concurrency *int      `json:"concurrency"` // nil when nobody asked for one
-	Rate        *int      `json:"rate"`        // nil when nobody asked for one
-	Period      *Duration `json:"period"`      // of Rate
-	InFlight    int       `json:"in_flight"`   // attempts under way
-	Queued      int       `json:"queued"`      // fetches that wait for their turn
-	Reason      *Reason   `json:"reason"`      // why the first of them is not started; nil when none waits
+	Concurrency *int      `json:"concurrency"`  // nil when nobody asked for one
+	Rate        *int      `json:"rate"`         // nil when nobody asked for one
+	Period      *Duration `json:"period"`       // of Rate
+	InFlight    int       `json:"in_flight"`    // attempts under way
+	Queued      int       `json:"queued"`       // fetches that wait for their turn
+	RetriesHeld int       `json:"retries_held"` // retries that wait until there is a budget for them
+	Reason      *Reason   `json:"reason"`       // why the first of them is not started; nil when none waits
 	NextStartAt *Time     `json:"next_start_at"`
 	Circuit     Circuit   `json:"circuit"`
 }

@@ -12,7 +12,7 @@ import (
 // CircuitOutcomesLeast at least, half are failures. Then nothing is started for CircuitOpenLeast, twice as long with
 // each opening in a row, CircuitOpenMost at most. After that one attempt is let through: if it fails the circuit opens
 // again, else it closes. A circuit that has closed begins with CircuitRampFirst attempts at one time and takes one more
-// with each success, until there are CircuitRampMost; on the way it is quicker to open again.
+// with each success, until there are CircuitRampMost. (The share, its volume and the first pause are Hystrix's.)
 const (
 	CircuitStreakMax     = 10
 	CircuitOutcomesLeast = 20
@@ -20,9 +20,6 @@ const (
 	CircuitOpenMost      = time.Minute
 	CircuitRampFirst     = 2
 	CircuitRampMost      = 32
-
-	rampStreakMax     = 2
-	rampOutcomesLeast = 6
 )
 
 // circuit keeps attempts away from a target that keeps failing. It knows no clock: time is told to it.
@@ -119,12 +116,8 @@ func (c *circuit) succeeded(at record.Time) (changed bool) {
 }
 
 func (c *circuit) trips() bool {
-	streakMax, least := CircuitStreakMax, CircuitOutcomesLeast
-	if c.slots > 0 {
-		streakMax, least = rampStreakMax, rampOutcomesLeast
-	}
 	all, failed := c.outcomes.sum[counted], c.outcomes.sum[failures]
-	return c.streak >= streakMax || all >= least && 2*failed >= all
+	return c.streak >= CircuitStreakMax || all >= CircuitOutcomesLeast && 2*failed >= all
 }
 
 func (c *circuit) become(state record.CircuitState, at record.Time) {

@@ -49,6 +49,7 @@ type Key struct {
 	record.LimitSettings
 	Running     int           // attempts under way
 	Waiting     int           // fetches that wait for their turn
+	Held        int           // retries that wait for the budget of the key
 	Reason      record.Reason // why the first of them is not started; none when none waits
 	NextStartAt record.Time   // when it may be at the earliest; 0 when that is not known
 	Circuit     record.Circuit
@@ -86,7 +87,8 @@ func (s *State) keyPage(after string, limit int) (page KeyPage) {
 			return false
 		}
 		shown := Key{
-			Key: key, LimitSettings: l.settings, Running: l.running, Waiting: l.waiting.size, Circuit: l.circuit.Circuit,
+			Key: key, LimitSettings: l.settings, Running: l.running, Waiting: l.waiting.size, Held: l.held.size,
+			Circuit: l.circuit.Circuit,
 		}
 		if l.waiting.first != nil {
 			if shown.Reason, shown.NextStartAt = l.blocked(1, s.at); shown.Reason == record.ReasonNone {

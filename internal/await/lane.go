@@ -16,6 +16,8 @@ type lane struct {
 	starts   starts // what the rate still counts
 	circuit  circuit
 	waiting  row // fetches that wait to be started
+	held     row // retries that wait for the budget
+	tries    *window
 	members  int // fetches of this key that are not settled, whatever they wait for
 	running  int // attempts under way
 
@@ -90,9 +92,13 @@ func (s *State) part(f *future) {
 	if l == nil {
 		return
 	}
-	if f.place.row != nil {
-		f.place.row.remove(f)
+	switch f.place.row {
+	case &l.waiting:
+		l.waiting.remove(f)
 		s.queue.size--
+	case &l.held:
+		l.held.remove(f)
+		s.queue.held--
 	}
 	f.lane = nil
 	l.members--
@@ -100,8 +106,14 @@ func (s *State) part(f *future) {
 }
 
 // started counts an attempt that has just been started.
-func (l *lane) started(s *State) {
+func (l *lane) started(s *State, first bool) {
 	l.circuit.flying++
+	if first {
+		if l.tries == nil {
+			l.tries = &window{}
+		}
+		l.tries.count(s.at, firsts)
+	}
 	if l.settings.Rate > 0 {
 		l.starts = l.starts.add(s.at, l.settings)
 		s.changeLane(l)
@@ -133,6 +145,7 @@ func (s *State) tend(l *lane) {
 	}
 	s.changeCircuit(l, func(c *circuit) bool { return c.pass(s.at) })
 	l.starts = l.starts.since(s.at, l.settings)
+	s.release(l)
 	reason, until := record.ReasonNone, record.Time(0)
 	if l.waiting.first != nil {
 		reason, until = l.blocked(1, s.at)
@@ -151,7 +164,10 @@ func (s *State) tend(l *lane) {
 			return
 		}
 	}
-	s.watch(l, soonest(until, l.circuit.ProbeAt))
+	if until = soonest(until, l.circuit.ProbeAt); l.held.first != nil {
+		until = soonest(until, budgetAt(s.at))
+	}
+	s.watch(l, until)
 }
 
 // isParked reports whether l rightly waits for its host.

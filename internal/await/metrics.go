@@ -13,6 +13,7 @@ import (
 type gauges struct {
 	waiters, events atomic.Int64
 	running, queued atomic.Int64
+	held            atomic.Int64
 	pending, slow   atomic.Int64
 	lastLag, maxLag atomic.Int64 // ns
 	lastCommit      atomic.Int64 // ns
@@ -32,6 +33,7 @@ func (g *gauges) publish(k *Kernel) {
 	g.events.Store(int64(k.state.events.Len()))
 	g.running.Store(int64(k.state.running))
 	g.queued.Store(int64(k.state.queue.size))
+	g.held.Store(int64(k.state.queue.held))
 	g.pending.Store(int64(k.state.pending))
 	for state, n := range k.state.queue.circuits {
 		g.circuits[state].Store(int64(n))
@@ -170,6 +172,8 @@ func (k *Kernel) numbers() []number {
 			func() float64 { return float64(g.running.Load()) }),
 		of("awaitd_fetch_queue", "Fetches that wait for a worker.", gauge,
 			func() float64 { return float64(g.queued.Load()) }),
+		of("awaitd_fetch_retries_held", "Retries that wait for the budget of their limit key.", gauge,
+			func() float64 { return float64(g.held.Load()) }),
 		of("awaitd_events", "Events remembered or waited for.", gauge,
 			func() float64 { return float64(g.events.Load()) }),
 		of("awaitd_waiters", "Callers held until a wait is decided.", gauge,

@@ -16,7 +16,8 @@ type queue struct {
 	hosts   map[string]*host         // those with attempts under way
 	flights map[string]flight        // attempts under way by job, aborted ones included until their outcome arrives
 	changed []*lane                  // their facts, since the last commit
-	size    int                      // fetches that wait
+	size    int                      // fetches that wait for their turn
+	held    int                      // retries that wait for the budget of their key
 
 	circuits [3]int // of the keys that are remembered, by state
 }
@@ -179,7 +180,7 @@ func (s *State) takeOff(job string, f *future, h *host) {
 	s.running++
 	h.running++
 	f.lane.running++
-	f.lane.started(s)
+	f.lane.started(s, len(f.fact.Attempts) == 0)
 	s.queue.flights[job] = flight{f.lane, h, f.lane.circuit.era}
 }
 

@@ -34,7 +34,7 @@ var update = flag.Bool("update", false, "record the scripts of testdata anew")
 //	> limits                                 all that is remembered of keys
 //	> restart                                another server goes on with what was committed
 //
-// What starts is told as "+TIME start a#ATTEMPT b#ATTEMPT".
+// What starts is told as "+TIME start a#ATTEMPT b#ATTEMPT", of very many only the first and the last.
 func TestStoriesGoAsRecorded(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {
@@ -106,6 +106,16 @@ func (s *story) replay(script string) string {
 
 func (s *story) tell(format string, args ...any) {
 	fmt.Fprintf(&s.out, "+%v %s\n", s.at.Sub(storyBegins), fmt.Sprintf(format, args...))
+}
+
+// tellAll tells what happened to many; of very many only which were the first and the last.
+func (s *story) tellAll(what string, all []string) {
+	if n := len(all); n > 20 {
+		all = []string{fmt.Sprintf("%d: %s … %s", n, all[0], all[n-1])}
+	}
+	if len(all) > 0 {
+		s.tell("%s %s", what, strings.Join(all, " "))
+	}
 }
 
 // names splits words into ids, ranges spelled out, and options.
@@ -261,14 +271,14 @@ func (s *story) pass(d time.Duration) {
 
 // settle commits, and tells what happened.
 func (s *story) settle() {
-	var starts strings.Builder
+	var starts, aborts []string
 	for _, e := range s.state.effects {
 		switch e := e.(type) {
 		case launch:
 			s.flying[e.job.ID] = e.job.N
-			fmt.Fprintf(&starts, " %s#%d", e.job.ID, e.job.N)
+			starts = append(starts, fmt.Sprintf("%s#%d", e.job.ID, e.job.N))
 		case abort:
-			s.tell("abort %s", e.id)
+			aborts = append(aborts, e.id)
 		case evict:
 			if f := s.state.futures[e.f.fact.ID]; f == e.f {
 				delete(s.state.futures, e.f.fact.ID)
@@ -276,9 +286,8 @@ func (s *story) settle() {
 		}
 	}
 	s.state.effects = nil
-	if starts.Len() > 0 {
-		s.tell("start%s", starts.String())
-	}
+	s.tellAll("start", starts)
+	s.tellAll("abort", aborts)
 	b := s.state.takeBatch(0)
 	for _, c := range b.Futures {
 		stored, err := record.DecodeFuture(record.EncodeFuture(c.Is))
@@ -335,8 +344,8 @@ func (s *story) showLimits() {
 		if l.circuit.slots != 0 {
 			circuit += fmt.Sprintf(" ramp=%d", l.circuit.slots)
 		}
-		s.tell("%s concurrency=%d rate=%d/%v members=%d running=%d waiting=%d %s, %s", l.key, l.settings.Concurrency,
-			l.settings.Rate, l.settings.Period, l.members, l.running, l.waiting.size, circuit, fact)
+		s.tell("%s concurrency=%d rate=%d/%v members=%d running=%d waiting=%d held=%d %s, %s", l.key, l.settings.Concurrency,
+			l.settings.Rate, l.settings.Period, l.members, l.running, l.waiting.size, l.held.size, circuit, fact)
 		return true
 	})
 }

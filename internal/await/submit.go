@@ -144,6 +144,8 @@ func (f *future) due(s *State) {
 		s.expire(f)
 	case f.fact.Kind == record.KindTimer:
 		s.settle(f, succeeded(jsonNull()))
+	case f.fact.NextAttemptAt != 0 && f.fact.NextAttemptAt <= s.at && f.fact.Reason == record.ReasonBackoff:
+		s.tryAgain(f)
 	case f.fact.NextAttemptAt != 0 && f.fact.NextAttemptAt <= s.at:
 		s.change(f, func(fact *record.Future) {
 			fact.Reason = record.ReasonQueued

@@ -42,15 +42,21 @@ type View struct {
 // now, though it changes no fact.
 func (s *State) shown(f *future) View {
 	v := View{Future: f.fact}
-	if f.place.row == nil {
+	fact := *f.fact
+	switch {
+	case f.place.row == nil:
 		return v
-	}
-	v.Queue = f.position()
-	if reason, until := f.lane.blocked(v.Queue, s.at); reason != record.ReasonNone {
-		fact := *f.fact
+	case f.place.row == &f.lane.held:
+		fact.NextAttemptAt = budgetAt(s.at)
+	default:
+		v.Queue = f.position()
+		reason, until := f.lane.blocked(v.Queue, s.at)
+		if reason == record.ReasonNone {
+			return v
+		}
 		fact.Reason, fact.NextAttemptAt = reason, until
-		v.Future = &fact
 	}
+	v.Future = &fact
 	return v
 }
 
@@ -143,7 +149,7 @@ func (k *Kernel) Futures(ctx context.Context, q record.FutureQuery) ([]View, str
 	waiting := false
 	for i, f := range found {
 		page[i].Future = f
-		waiting = waiting || f.State == record.StatePending && f.Reason == record.ReasonQueued
+		waiting = waiting || f.Reason == record.ReasonQueued || f.Reason == record.ReasonBackoff
 	}
 	if !waiting {
 		return page, next, nil

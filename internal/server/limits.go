@@ -62,7 +62,9 @@ func (s *Server) listLimits(w http.ResponseWriter, r *http.Request) error {
 }
 
 func limitState(k *await.Key) api.LimitState {
-	shown := api.LimitState{Key: k.Key, InFlight: k.Running, Queued: k.Waiting, NextStartAt: timeOf(k.NextStartAt)}
+	shown := api.LimitState{
+		Key: k.Key, InFlight: k.Running, Queued: k.Waiting, RetriesHeld: k.Held, NextStartAt: timeOf(k.NextStartAt),
+	}
 	if k.Concurrency > 0 {
 		shown.Concurrency = &k.Concurrency
 	}

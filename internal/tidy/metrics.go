@@ -33,6 +33,7 @@ var Metrics = []Metric{
 	{"awaitd_fetch_attempt_seconds", "histogram", nil},
 	{"awaitd_fetch_in_flight", "gauge", nil},
 	{"awaitd_fetch_queue", "gauge", nil},
+	{"awaitd_fetch_retries_held", "gauge", nil},
 	{"awaitd_limits", "gauge", []string{"state"}},
 	{"awaitd_events", "gauge", nil},
 	{"awaitd_event_sets_total", "counter", nil},
