@@ -48,7 +48,7 @@ type Limit struct {
 	Period      *Duration `json:"period,omitzero"` // 1s
 }
 
-// Callback is a request that the server makes when the future is settled.
+// Callback asks for a request that the server makes when the future is settled, signed as Standard Webhooks 1.0 says.
 type Callback struct {
 	URL     string             `json:"url"`
 	Headers map[string]Strings `json:"headers,omitzero"`

@@ -38,6 +38,8 @@ var wireTypes = map[string]reflect.Type{
 	"Problem": reflect.TypeFor[api.Problem](), "FieldError": reflect.TypeFor[api.FieldError](),
 	"LimitPage": reflect.TypeFor[api.LimitPage](), "LimitState": reflect.TypeFor[api.LimitState](),
 	"Circuit": reflect.TypeFor[api.Circuit](), "CircuitLinks": reflect.TypeFor[api.CircuitLinks](),
+	"CallbackView": reflect.TypeFor[api.CallbackView](), "CallbackMessage": reflect.TypeFor[api.CallbackMessage](),
+	"WebhookKeys": reflect.TypeFor[api.WebhookKeys](), "WebhookKey": reflect.TypeFor[api.WebhookKey](),
 	"ProblemPage": reflect.TypeFor[api.ProblemPage](),
 }
 

@@ -23,6 +23,7 @@ import (
 	"github.com/awaitd/awaitd/internal/sequence"
 	"github.com/awaitd/awaitd/internal/server"
 	"github.com/awaitd/awaitd/internal/store"
+	"github.com/awaitd/awaitd/internal/webhook"
 )
 
 // App is one server. Several can live in one process: each has its own loop, registry and listener.
@@ -34,6 +35,8 @@ type App struct {
 	guard    *fetch.Guard
 	fetcher  *fetch.Fetcher
 	kernel   *await.Kernel
+	signer   *webhook.Signer
+	server   *server.Server
 	http     *http.Server
 	gate     gate
 	closers  []closer
@@ -76,6 +79,9 @@ func (a *App) build() (err error) {
 	a.onClose("store", a.store.Close)
 	position, err := a.store.Position()
 	if err != nil {
+		return err
+	}
+	if err = a.buildSigner(); err != nil {
 		return err
 	}
 	if err = a.buildFetcher(); err != nil {
@@ -140,6 +146,7 @@ func (a *App) buildFetcher() (err error) {
 		Done:       func(o *record.Outcome) { a.kernel.Outcome(o) },
 		Rand:       random,
 		Now:        func() time.Time { return a.kernel.Wall() },
+		Compose:    a.compose,
 		Log:        a.log,
 	})
 	return err
@@ -168,16 +175,18 @@ func (a *App) buildServer(registry *prometheus.Registry) error {
 	} else if !a.options.InsecureListen {
 		hosts = []string{}
 	}
-	s, err := server.New(server.Options{
+	var err error
+	a.server, err = server.New(server.Options{
 		Kernel: a.kernel, Bodies: a.store, Metrics: registry, Keys: keys, HostsAllowed: hosts,
 		Now: a.kernel.Wall, Admit: a.guard.Admit, Room: a.store.Room, WaitMax: a.options.MaxWait,
+		WebhookKey:   a.signer.Public(),
 		KeyTTL:       a.options.IdempotencyTTL,
 		BodyBytesMax: int64(a.options.MaxBody), Version: a.options.Version, Log: a.log,
 	})
 	if err != nil {
 		return err
 	}
-	a.http = s.HTTPServer()
+	a.http = a.server.HTTPServer()
 	a.gate.next = a.http.Handler
 	a.http.Handler = &a.gate
 	return nil

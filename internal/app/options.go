@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/awaitd/awaitd/internal/webhook"
 )
 
 // Options are the settings of a server. Flag, environment variable (AWAITD_…) and field share a name; the tags say
@@ -27,6 +29,7 @@ type Options struct {
 	AllowTarget     []string      `placeholder:"TARGET" help:"Let fetches reach this too: a CIDR, an address, a host name, or one of these with a port. Repeatable. Nothing private is reachable without it."`
 	Workers         int           `default:"256" help:"Attempts under way at once. Further fetches queue, hosts taking turns."`
 	HostConcurrency int           `default:"0" help:"Attempts under way at one host at once. 0 is half of --workers, so that a host that hangs leaves the others theirs."`
+	WebhookSecret   []string      `placeholder:"whsec_…" help:"Sign callbacks with this secret: whsec_ and 24 to 64 bytes in base64. Repeatable, so that one can replace another. Without it a secret is made at the first start, kept in the data directory and shown once, in the log."`
 	MaxWait         time.Duration `default:"60s" help:"Longest time that a caller is held. Longer wishes are clipped."`
 	MaxBody         Bytes         `default:"16MiB" placeholder:"SIZE" help:"Longest answer of a target that is kept. Longer ones fail with too_large."`
 	IdempotencyTTL  time.Duration `default:"24h" placeholder:"DURATION" help:"How long an Idempotency-Key is remembered."`
@@ -81,6 +84,11 @@ func (o *Options) validate() error {
 	need(o.MaxPending >= 1, "--max-pending is %d, must be at least 1", o.MaxPending)
 	need(o.MaxWaiters >= 1, "--max-waiters is %d, must be at least 1", o.MaxWaiters)
 	need(o.Grace >= 0 && o.Grace <= time.Hour, "--grace is %v, must be from 0s to 1h", o.Grace)
+	for _, secret := range o.WebhookSecret {
+		if _, err := webhook.ParseSecret(secret); err != nil {
+			faults = append(faults, fmt.Errorf("--webhook-secret: %w", err))
+		}
+	}
 	if err := o.validateAddr(); err != nil {
 		faults = append(faults, err)
 	}

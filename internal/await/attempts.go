@@ -1,6 +1,8 @@
 package await
 
 import (
+	"strings"
+
 	"github.com/awaitd/awaitd/internal/fetch"
 	"github.com/awaitd/awaitd/internal/loop"
 	"github.com/awaitd/awaitd/internal/record"
@@ -43,6 +45,10 @@ func (a abort) release(k *Kernel) { k.fetcher.Abort(a.id) }
 // outcome takes the end of an attempt: the future settles, or waits for its next attempt.
 func (s *State) outcome(c *record.Outcome) {
 	if !s.land(c.ID, &c.Attempt) {
+		return
+	}
+	if strings.HasSuffix(c.ID, callbackJob) {
+		s.delivered(c)
 		return
 	}
 	s.tally.attempted(c)

@@ -32,11 +32,11 @@ type lane struct {
 	forgotten  bool
 }
 
-// hostOf is the host, with its port if one is written, that r goes to.
-func hostOf(r *record.Request) string {
-	u, err := url.Parse(r.URL)
+// hostOf is the host of a URL, with its port if one is written.
+func hostOf(target string) string {
+	u, err := url.Parse(target)
 	if err != nil {
-		return r.URL // the door has checked it; a host of its own does no harm
+		return target // the door has checked it; a host of its own does no harm
 	}
 	return u.Host
 }
@@ -44,15 +44,19 @@ func hostOf(r *record.Request) string {
 // withoutBrackets makes a host that is an address of IPv6 a part of an event's name.
 var withoutBrackets = strings.NewReplacer("[", "", "]", "")
 
-// join makes f a member of its key. What it asks of the key holds for all of them from now on.
+// join makes f, a fetch, a member of its key. What it asks of the key holds for all of them from now on.
 func (s *State) join(f *future, settings *record.LimitSettings) {
-	f.host = hostOf(f.fact.Request)
-	key := f.fact.LimitKey
-	if key == "" {
-		key = withoutBrackets.Replace(f.host)
+	host := hostOf(f.fact.Request.URL)
+	if key := f.fact.LimitKey; key != "" {
+		s.joinLane(f, host, key, settings)
+	} else {
+		s.joinLane(f, host, withoutBrackets.Replace(host), settings)
 	}
+}
+
+func (s *State) joinLane(f *future, host, key string, settings *record.LimitSettings) {
 	l := s.lane(key)
-	f.lane = l
+	f.host, f.lane = host, l
 	l.members++
 	if settings != nil && *settings != l.settings {
 		l.settings = *settings
@@ -86,7 +90,7 @@ func (s *State) enqueue(f *future) {
 	s.tend(f.lane)
 }
 
-// part takes a settled fetch away from its key.
+// part takes f away from its key, which it needs no more.
 func (s *State) part(f *future) {
 	l := f.lane
 	if l == nil {

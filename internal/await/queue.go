@@ -136,7 +136,11 @@ func (s *State) startQueued() {
 		h := s.host(l.waiting.first.host)
 		if h.running < s.limits.HostAttemptsMax {
 			s.queue.size--
-			s.start(l.waiting.pop(), h)
+			if f := l.waiting.pop(); f.fact.State.Settled() {
+				s.deliver(f, h)
+			} else {
+				s.start(f, h)
+			}
 			s.tend(l) // behind the others, if it may start more
 		} else {
 			h.parked.add(l)
@@ -180,7 +184,7 @@ func (s *State) takeOff(job string, f *future, h *host) {
 	s.running++
 	h.running++
 	f.lane.running++
-	f.lane.started(s, len(f.fact.Attempts) == 0)
+	f.lane.started(s, len(f.fact.Attempts) == 0 && !f.fact.State.Settled())
 	s.queue.flights[job] = flight{f.lane, h, f.lane.circuit.era}
 }
 

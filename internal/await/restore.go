@@ -10,11 +10,17 @@ import (
 // taken for the cause.
 const InterruptionsMax = 2
 
-// restore puts a stored future that is not settled back into memory, before the first turn. Nothing happens to it
+// restore puts a stored future that is not done with back into memory, before the first turn. Nothing happens to it
 // yet: what was under way is the business of the Restart command, what has come due that of time.
 func (s *State) restore(fact *record.Future) {
 	f := &future{fact: fact, stored: fact}
 	s.futures[fact.ID] = f
+	if fact.State.Settled() { // its callback is pending
+		if s.awaitCallback(f); fact.Callback.NextAttemptAt == 0 {
+			s.enqueue(f)
+		}
+		return
+	}
 	s.pending++
 	if fact.Kind == record.KindFetch {
 		s.join(f, nil)

@@ -23,11 +23,14 @@ var update = flag.Bool("update", false, "record the scripts of testdata anew")
 //
 //	> workers 4 host 2                       bounds; only as the first command
 //	> submit a b [key=K] [concurrency=N] [rate=N/PERIOD] [host=H] [deadline=D] [delay=D]
+//	         [callback=H] [on=STATE]         the attempt to deliver a's callback is a/callback
 //	> submit p1..p9 …                        p1, p2 and so on to p9
 //	> ok a                                   the attempt of a under way succeeds
 //	> fail a TYPE [again=D]                  it fails, and is worth another attempt after D
 //	> status a 503 [again=D]                 the target answers so
 //	> cancel a
+//	> promise p [callback=H] [on=STATE]      somebody may settle it: > resolve p
+//	> delete a
 //	> wait D                                 time passes
 //	> show a b                               how they stand
 //	> event NAME
@@ -186,6 +189,20 @@ func (s *story) run(words []string) {
 			failure := &record.Failure{Type: record.FailHTTPStatus, Message: "It failed."}
 			s.end(id, s.number(ids[len(ids)-1]), failure, again)
 		}
+	case "promise":
+		for _, id := range ids {
+			n := record.NewFuture{ID: id, Kind: record.KindPromise, Callback: callbackOf(options), TTL: time.Hour}
+			s.order = append(s.order, id)
+			s.apply(&record.Submit{Futures: []record.NewFuture{n}})
+		}
+	case "resolve":
+		for _, id := range ids {
+			s.apply(&record.Settle{ID: id, Value: []byte("1")})
+		}
+	case "delete":
+		for _, id := range ids {
+			s.apply(&record.Delete{ID: id})
+		}
 	case "cancel":
 		for _, id := range ids {
 			s.apply(&record.Cancel{ID: id})
@@ -217,6 +234,7 @@ func (s *story) submit(ids []string, options map[string]string) {
 		}
 		f.LimitKey = options["key"]
 		f.Timeout, f.Delay = s.duration(options["deadline"]), s.duration(options["delay"])
+		f.Callback, f.TTL = callbackOf(options), time.Hour
 		settings := record.LimitSettings{}
 		if n := options["concurrency"]; n != "" {
 			settings.Concurrency = s.number(n)
@@ -231,6 +249,19 @@ func (s *story) submit(ids []string, options map[string]string) {
 		s.order = append(s.order, id)
 	}
 	s.apply(c)
+}
+
+func callbackOf(options map[string]string) *record.Callback {
+	host := options["callback"]
+	if host == "" {
+		return nil
+	}
+	on := []record.State{record.StateSucceeded, record.StateFailed, record.StateCancelled}
+	if state := options["on"]; state != "" {
+		on = []record.State{record.State(slices.Index(stateNames[:], state))}
+	}
+	secret := []record.Header{{Name: "Authorization", Values: []string{"Bearer secret"}}}
+	return &record.Callback{URL: "http://" + host + "/hook", Headers: secret, On: on}
 }
 
 // end is the outcome of the attempt of id that is under way.
@@ -290,11 +321,18 @@ func (s *story) settle() {
 	s.tellAll("abort", aborts)
 	b := s.state.takeBatch(0)
 	for _, c := range b.Futures {
+		if c.Is == nil {
+			delete(s.facts, c.Was.ID)
+			continue
+		}
 		stored, err := record.DecodeFuture(record.EncodeFuture(c.Is))
 		if err != nil {
 			s.Fatal(err)
 		}
 		s.facts[stored.ID] = stored
+	}
+	for _, id := range b.Dropped {
+		delete(s.facts, id)
 	}
 	for _, e := range b.Events {
 		if s.events[e.Name] = e.Is; e.Is == nil {
@@ -310,6 +348,10 @@ func (s *story) settle() {
 
 func (s *story) show(id string) {
 	v := View{Future: s.facts[id]}
+	if v.Future == nil {
+		s.tell("%s is not known", id)
+		return
+	}
 	if f := s.state.futures[id]; f != nil {
 		v = s.state.shown(f)
 	}
@@ -328,7 +370,31 @@ func (s *story) show(id string) {
 	if v.NextAttemptAt > 0 {
 		words = append(words, fmt.Sprintf("next=+%v", v.NextAttemptAt.Sub(storyBegins)))
 	}
+	if v.ExpiresAt > 0 {
+		words = append(words, fmt.Sprintf("until=+%v", v.ExpiresAt.Sub(storyBegins)))
+	}
 	s.tell("%s", strings.Join(words, " "))
+	if c := v.Callback; c != nil {
+		s.showCallback(id, c)
+	}
+}
+
+func (s *story) showCallback(id string, c *record.Callback) {
+	words := []string{[...]string{"waiting", "pending", "delivered", "failed", "skipped"}[c.State]}
+	words = append(words, fmt.Sprintf("attempts=%d", c.Attempts))
+	if c.LastStatus > 0 {
+		words = append(words, fmt.Sprintf("status=%d", c.LastStatus))
+	}
+	if c.LastFailure != nil {
+		words = append(words, string(c.LastFailure.Type))
+	}
+	if c.NextAttemptAt > 0 {
+		words = append(words, fmt.Sprintf("next=+%v", c.NextAttemptAt.Sub(storyBegins)))
+	}
+	if c.Headers != nil {
+		words = append(words, "has secrets")
+	}
+	s.tell("%s: callback %s", id, strings.Join(words, " "))
 }
 
 func (s *story) showLimits() {
@@ -356,7 +422,7 @@ func (s *story) restart() {
 	s.state = newState(s.limits, s.at, newTally(&Kernel{}))
 	s.state.at = s.at
 	for _, id := range s.order {
-		if f := s.facts[id]; f != nil && !f.State.Settled() {
+		if f := s.facts[id]; f != nil && (!f.State.Settled() || f.CallbackPending()) {
 			s.state.restore(f)
 		}
 	}

@@ -19,11 +19,12 @@ type State struct {
 	queue   queue
 	due     *loop.Wheel[timed]
 
-	pending  int // futures that are not settled
-	running  int // attempts under way, aborted ones included until their outcome arrives
-	waits    parked
-	decided  uint64 // waits decided since the start
-	draining bool   // nobody sleeps any more
+	pending   int // futures that are not settled
+	callbacks int // futures that are, and whose callback is pending
+	running   int // attempts under way, aborted ones included until their outcome arrives
+	waits     parked
+	decided   uint64 // waits decided since the start
+	draining  bool   // nobody sleeps any more
 
 	orphans []*future              // restored while an attempt was under way; Restart decides about them
 	keys    map[string]*record.Key // used, and not yet in the store

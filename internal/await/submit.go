@@ -61,7 +61,7 @@ func (e forgetKey) release(k *Kernel) {
 }
 
 func (s *State) createAll(c *record.Submit) ([]*record.Future, error) {
-	if s.pending+len(c.Futures) > s.limits.FuturesPendingMax {
+	if s.pending+s.callbacks+len(c.Futures) > s.limits.FuturesPendingMax {
 		return nil, ErrTooManyFutures
 	}
 	chosen := map[string]bool{}
@@ -94,6 +94,7 @@ func (s *State) create(n *record.NewFuture) *future {
 		Sets:      n.Sets,
 		Request:   n.Request,
 		LimitKey:  n.LimitKey,
+		Callback:  n.Callback,
 	}
 	if fact.TTL == 0 {
 		fact.TTL = s.limits.TTLDefault
@@ -140,6 +141,7 @@ func (f *future) due(s *State) {
 	f.timer = zeroTimer
 	switch {
 	case f.fact.State.Settled():
+		s.dueCallback(f)
 	case f.fact.DeadlineAt != 0 && f.fact.DeadlineAt <= s.at:
 		s.expire(f)
 	case f.fact.Kind == record.KindTimer:
@@ -202,8 +204,10 @@ func (s *State) settle(f *future, e ending) {
 	s.part(f)
 	s.pending--
 	s.tally.settled(f.fact)
+	if s.callBack(f); !f.fact.CallbackPending() {
+		s.effects = append(s.effects, evict{f})
+	}
 	f.waiters.Wake()
-	s.effects = append(s.effects, evict{f})
 	if f.fact.Sets != "" && e.state == record.StateSucceeded {
 		payload := &record.Payload{ContentType: "text/plain; charset=utf-8", Data: []byte(f.fact.ID)}
 		s.flag(&record.EventChange{Name: f.fact.Sets, Op: record.EventSet, Payload: payload})
@@ -288,6 +292,9 @@ func (s *State) delete(c *record.Delete) error {
 	switch f := s.futures[c.ID]; {
 	case f == nil:
 		s.dropped = append(s.dropped, c.ID)
+		return nil
+	case f.fact.CallbackPending():
+		s.dropCallback(f)
 		return nil
 	case f.fact.State.Settled():
 		return errAgain

@@ -46,6 +46,9 @@ func (s *State) shown(f *future) View {
 	switch {
 	case f.place.row == nil:
 		return v
+	case f.fact.State.Settled():
+		_, until := f.lane.blocked(f.position(), s.at)
+		fact.Callback = fact.Callback.With(func(c *record.Callback) { c.NextAttemptAt = until })
 	case f.place.row == &f.lane.held:
 		fact.NextAttemptAt = budgetAt(s.at)
 	default:
@@ -149,7 +152,8 @@ func (k *Kernel) Futures(ctx context.Context, q record.FutureQuery) ([]View, str
 	waiting := false
 	for i, f := range found {
 		page[i].Future = f
-		waiting = waiting || f.Reason == record.ReasonQueued || f.Reason == record.ReasonBackoff
+		waiting = waiting || f.Reason == record.ReasonQueued || f.Reason == record.ReasonBackoff ||
+			f.CallbackPending()
 	}
 	if !waiting {
 		return page, next, nil

@@ -163,7 +163,7 @@ func fetches(n, attempts int, host string) []record.NewFuture {
 	return all
 }
 
-// Ten thousand futures outlive an outage of ten minutes, whichever way the target is down, and it gets hardly an attempt
+// Ten thousand futures outlive an outage of ten minutes, whichever way the target is down. It gets hardly an attempt
 // while it is down, and no storm when it is up again.
 func TestAnOutageDoesNotEndInAStorm(t *testing.T) {
 	outage := storyBegins.Add(10 * time.Minute)
@@ -306,7 +306,7 @@ func TestKeysStartInTurns(t *testing.T) {
 	w := newWorld(t, limits)
 	var order []string
 	w.answer = func(j fetch.Job, _ record.Time) (time.Duration, record.FailureType) {
-		order = append(order, hostOf(j.Request))
+		order = append(order, hostOf(j.Request.URL))
 		return time.Millisecond, ""
 	}
 	w.submit(fetches(10_000, 1, "a")...)

@@ -26,6 +26,8 @@ type NewFuture struct {
 	Until   Time          // the same as a moment; 0 when Timeout says it
 	Sets    string        // event to set on success
 
+	Callback *Callback // nil: none
+
 	LimitKey string         // fetch: the key that it shares its limits with others under; empty: the host of its URL
 	Limit    *LimitSettings // fetch: what holds for that key from now on; nil: what held before
 }

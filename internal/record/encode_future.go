@@ -34,6 +34,9 @@ func (f *Future) fields(e *encoder) {
 	}
 	e.uint(20, uint64(f.Interrupted))
 	e.string(40, f.LimitKey)
+	if f.Callback != nil {
+		e.message(41, f.Callback.fields)
+	}
 }
 
 // DecodeFuture reads what EncodeFuture wrote. ErrCorrupt and ErrVersion say why it cannot.
@@ -69,7 +72,7 @@ func (f *Future) take(in field) (bool, error) {
 		f.Interrupted = int(in.num)
 	case 40:
 		f.LimitKey = in.string()
-	case 14, 16, 17, 18, 19:
+	case 14, 16, 17, 18, 19, 41:
 		return true, f.takePart(in)
 	default:
 		return f.takeTime(in), nil
@@ -113,6 +116,9 @@ func (f *Future) takePart(in field) error {
 	case 18:
 		f.Result = &Result{}
 		return decode(in.raw, "result", f.Result.take)
+	case 41:
+		f.Callback = &Callback{}
+		return decode(in.raw, "callback", f.Callback.take)
 	default:
 		f.Failure = &Failure{}
 		return decode(in.raw, "failure", f.Failure.take)

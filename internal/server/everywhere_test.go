@@ -49,6 +49,7 @@ func TestEveryCallButTheOpenOnesNeedsAKey(t *testing.T) {
 	}
 	for _, path := range []string{
 		"/", "/healthz", "/readyz", "/metrics", "/problems", "/problems/busy", "/openapi.yaml", "/openapi.json",
+		"/.well-known/webhook-keys",
 	} {
 		h.want(200, h.get(path))
 	}

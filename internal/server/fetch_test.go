@@ -174,7 +174,6 @@ func TestPartsOfALaterVersionAre501AndNamed(t *testing.T) {
 	h := newHouse(t)
 	for _, c := range []struct{ path, body, pointer string }{
 		{"/fetch", `{"url":"https://target.test/ok","after":"event:a"}`, "/after"},
-		{"/fetch", `{"url":"https://target.test/ok","callback":{"url":"https://target.test/cb"}}`, "/callback"},
 		{
 			"/fetch/batch",
 			`{"fetches":[{"url":"https://target.test/ok"},{"url":"https://target.test/ok","after":"event:a"}]}`,

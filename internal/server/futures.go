@@ -103,6 +103,10 @@ func (s *Server) createFuture(w http.ResponseWriter, r *http.Request) error {
 		return notImplemented(api.FieldError{Pointer: "/kind", Detail: "This version has no durable waits yet; " +
 			"POST /wait holds one for as long as you are connected."})
 	}
+	var err error
+	if n.Callback, err = s.callback(q.Callback, traceparentOf(r)); err != nil {
+		return err
+	}
 	created, err := s.submit(w, r, n)
 	if err != nil {
 		return err

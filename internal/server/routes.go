@@ -62,6 +62,7 @@ func (s *Server) endpoints() []endpoint {
 		{"GET", "/readyz", s.getReadiness, nil, open},
 		{"GET", "/openapi.yaml", document("application/yaml", api.OpenAPIYAML()), nil, open},
 		{"GET", "/openapi.json", document("application/json", api.OpenAPIJSON()), nil, open},
+		{"GET", "/.well-known/webhook-keys", s.webhookKeys(), nil, open},
 		{"GET", "/problems", s.listProblems, nil, open},
 		{"GET", "/problems/{slug}", s.getProblem, nil, open},
 		{"GET", "/", s.landing, nil, open},

@@ -36,7 +36,12 @@ func (s *Server) newFetch(q *api.FetchRequest, traceparent string) (record.NewFu
 	if len(faults) > 0 {
 		return n, api.InvalidRequest(faults...)
 	}
-	return n, s.canonical(n.Request)
+	if err := s.canonical(n.Request); err != nil {
+		return n, err
+	}
+	var err error
+	n.Callback, err = s.callback(q.Callback, traceparent)
+	return n, err
 }
 
 // unsupported names the first part that this version does not have.
@@ -45,8 +50,6 @@ func unsupported(q *api.FetchRequest) error {
 	switch {
 	case q.After != nil:
 		return notImplemented(api.FieldError{Pointer: "/after", Detail: later})
-	case q.Callback != nil:
-		return notImplemented(api.FieldError{Pointer: "/callback", Detail: later})
 	}
 	return nil
 }
@@ -120,9 +123,7 @@ func (s *Server) request(q *api.FetchRequest) *record.Request {
 	if q.Method != "" {
 		r.Method = q.Method
 	}
-	for _, name := range slices.Sorted(maps.Keys(q.Headers)) {
-		r.Headers = append(r.Headers, record.Header{Name: name, Values: q.Headers[name]})
-	}
+	r.Headers = headersOf(q.Headers)
 	if q.JSON != nil && !slices.ContainsFunc(r.Headers, isContentType) {
 		r.Headers = append(r.Headers, record.Header{Name: "Content-Type", Values: []string{"application/json"}})
 	}
@@ -143,6 +144,14 @@ func (s *Server) request(q *api.FetchRequest) *record.Request {
 		r.Redact = append(r.Redact, textproto.CanonicalMIMEHeaderKey(name))
 	}
 	return r
+}
+
+// headersOf is headers in the order of their names, which are as the caller wrote them.
+func headersOf(given map[string]api.Strings) (headers []record.Header) {
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		headers = append(headers, record.Header{Name: name, Values: given[name]})
+	}
+	return headers
 }
 
 func isContentType(h record.Header) bool { return strings.EqualFold(h.Name, "Content-Type") }

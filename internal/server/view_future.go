@@ -60,6 +60,7 @@ func (v *view) future(of await.View) *api.Future {
 		Request:       requestOf(f.Request),
 		Result:        v.result(f),
 		Error:         failureOf(f.Failure),
+		Callback:      callbackOf(f.Callback),
 		Links:         linksOf(f),
 	}
 	for _, l := range f.Labels {

@@ -143,6 +143,11 @@ func (w *writing) fact(was, is *record.Future) {
 			w.kept = append(w.kept, ref)
 		}
 	}
+	if pending := is.CallbackPending(); pending && !was.CallbackPending() {
+		w.set(w.key(callsPrefix), nil)
+	} else if !pending && was.CallbackPending() {
+		w.remove(w.key(callsPrefix))
+	}
 	w.value = record.AppendFuture(w.value[:0], is)
 	key := w.key(factPrefix(is.State))
 	w.set(key, w.value)
@@ -171,6 +176,9 @@ func (w *writing) forget(f *record.Future) {
 		w.remove(w.label(l))
 	}
 	w.dropBody(f)
+	if f.CallbackPending() {
+		w.remove(w.key(callsPrefix))
+	}
 	w.remove(w.key(factPrefix(f.State)))
 }
 

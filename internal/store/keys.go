@@ -15,6 +15,7 @@ import (
 //	s <state> <place>              the fact of a settled future
 //	i <id>                         the time in the place of a future whose id does not tell it
 //	l <key> 00 <value> 00 <place>  futures by label
+//	c <place>                      a settled future whose callback is pending
 //	b <ref>                        a body that lies in a file of its own and belongs to a future
 //	e <name>                       the fact of an event
 //	k <name>                       the fact of an idempotency key
@@ -30,6 +31,7 @@ const (
 	keySettled = 's'
 	keyTime    = 'i'
 	keyLabel   = 'l'
+	keyCalls   = 'c'
 	keyBody    = 'b'
 	keyEvent   = 'e'
 	keyUsed    = 'k'
@@ -112,6 +114,9 @@ var factPrefixes = [...]string{
 	record.StateFailed:    "s\x04",
 	record.StateCancelled: "s\x05",
 }
+
+// callsPrefix is the prefix of the places of settled futures whose callback is pending.
+const callsPrefix = string(keyCalls)
 
 // everywhere are the prefixes under which facts of futures lie, the likeliest first.
 var everywhere = []string{
