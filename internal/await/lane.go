@@ -182,8 +182,10 @@ func (s *State) isParked(l *lane) bool {
 
 // move puts l at the end of a list, or in none.
 func (s *State) move(l *lane, to *laneList) {
-	if l.in != nil {
-		l.in.remove(l)
+	if from := l.in; from != nil {
+		if from.remove(l); from.of != nil {
+			s.dropHost(from.of)
+		}
 	}
 	if to != nil {
 		to.add(l)

@@ -97,6 +97,7 @@ func (f *future) position() int { return int(f.place.number - f.place.row.passed
 type laneList struct {
 	first, last *lane
 	size        int
+	of          *host // that the lanes wait for; nil: it is another list
 }
 
 func (q *laneList) add(l *lane) {
@@ -153,6 +154,7 @@ func (s *State) host(name string) *host {
 	h := s.queue.hosts[name]
 	if h == nil {
 		h = &host{name: name}
+		h.parked.of = h
 		s.queue.hosts[name] = h
 	}
 	return h
@@ -165,6 +167,11 @@ func (s *State) wakeParked(h *host) {
 		l.wokenBy = h
 		s.queue.ready.add(l)
 	}
+	s.dropHost(h)
+}
+
+// dropHost forgets h if nobody needs it.
+func (s *State) dropHost(h *host) {
 	if h.running == 0 && h.parked.first == nil && s.queue.hosts[h.name] == h {
 		delete(s.queue.hosts, h.name)
 	}
