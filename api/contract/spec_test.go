@@ -39,6 +39,10 @@ var wireTypes = map[string]reflect.Type{
 	"ProblemPage": reflect.TypeFor[api.ProblemPage](), "GroupRequest": reflect.TypeFor[api.GroupRequest](),
 	"Group": reflect.TypeFor[api.Group](), "GroupMembers": reflect.TypeFor[api.GroupMembers](),
 	"GroupLinks": reflect.TypeFor[api.GroupLinks](), "GroupPage": reflect.TypeFor[api.GroupPage](),
+	"LimitPage": reflect.TypeFor[api.LimitPage](), "LimitState": reflect.TypeFor[api.LimitState](),
+	"Circuit": reflect.TypeFor[api.Circuit](), "CircuitLinks": reflect.TypeFor[api.CircuitLinks](),
+	"CallbackView": reflect.TypeFor[api.CallbackView](), "CallbackMessage": reflect.TypeFor[api.CallbackMessage](),
+	"WebhookKeys": reflect.TypeFor[api.WebhookKeys](), "WebhookKey": reflect.TypeFor[api.WebhookKey](),
 }
 
 // handRead is the schemas whose Go type reads and writes itself, and the forms of a type that is in wireTypes: Expr's
@@ -388,7 +392,7 @@ func TestBoundsAreTheSame(t *testing.T) {
 		{api.MessageRunesMax, "schemas/RejectRequest/properties/message/maxLength"},
 		{api.CursorBytesMax, "schemas/Cursor/maxLength"},
 		{api.WaitCursorBytesMax, "schemas/WaitCursor/maxLength"},
-		{api.LimitKeyRunesMax, "schemas/Limit/properties/key/maxLength"},
+		{api.LimitKeyBytesMax, "schemas/LimitKey/maxLength"},
 		{api.ConcurrencyMax, "schemas/Limit/properties/concurrency/maximum"},
 		{api.RateMax, "schemas/Limit/properties/rate/maximum"},
 		{api.AttemptsMax, "schemas/Retry/properties/max_attempts/maximum"},

@@ -26,6 +26,7 @@ type Store interface {
 	Leaves(visit func(id string, l *record.Leaf) error) error
 	LoadGroups(visit func(*record.Group) error) error
 	Groups(label *record.Label, after string, limit int) (page []*record.Group, next string, err error)
+	Limits(visit func(*record.Limit) error) error
 	Count(k record.Kind, s record.State) int64
 }
 
@@ -139,6 +140,13 @@ func (k *Kernel) Recover(progress func(n int)) error {
 		return fmt.Errorf("await: recover: %w", err)
 	}
 	if err := k.store.Load(future, event, progress); err != nil {
+		return fmt.Errorf("await: recover: %w", err)
+	}
+	limit := func(l *record.Limit) error {
+		k.state.restoreLimit(l)
+		return nil
+	}
+	if err := k.store.Limits(limit); err != nil {
 		return fmt.Errorf("await: recover: %w", err)
 	}
 	leaf := func(id string, l *record.Leaf) error {

@@ -216,7 +216,7 @@ func (s *State) proceed(f *future) {
 		s.arm(f, soonest(f.fact.NextAttemptAt, f.fact.DeadlineAt))
 		return
 	}
-	s.queue.push(f)
+	s.enqueue(f)
 }
 
 // stopWaiting ends the wait of f, whatever came of it; its leaves need not be remembered any more.

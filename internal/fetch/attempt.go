@@ -24,7 +24,8 @@ type attempt struct {
 	client  retryablehttp.Client
 	sent    atomic.Bool // the headers of a request may have left
 	verdict verdict
-	status  int // of the last answer
+	status  int     // of the last answer
+	message Message // of a callback
 
 	speaking atomic.Pointer[time.Timer] // runs while the headers of an answer arrive
 }
@@ -102,7 +103,13 @@ func (a *attempt) follow() (*http.Response, error) {
 		// The door let it pass under other rules, or another server did. Fail closed.
 		return nil, failRequest
 	}
+	if err := a.compose(); err != nil {
+		return nil, err
+	}
 	h := &hop{target: c.target, method: r.Method, headers: c.headers, body: r.Body, home: true}
+	if a.job.Callback != nil {
+		h.body = a.message.Body
+	}
 	for followed := 0; ; followed++ {
 		resp, err := a.exchange(h)
 		if err != nil || r.RedirectsMax == 0 || !isRedirect(resp) {
@@ -176,6 +183,9 @@ func (a *attempt) request(h *hop) *http.Request {
 // addOwn adds what we tell the origin that the caller chose, and no other; the caller's own headers win.
 func (a *attempt) addOwn(header http.Header, method string) {
 	r := a.job.Request
+	for _, own := range a.message.Headers {
+		header[own.Name] = own.Values
+	}
 	if _, ok := header["Traceparent"]; !ok && r.Traceparent != "" {
 		if trace := continueTrace(r.Traceparent, a.f.options.Rand()); trace != "" {
 			header["Traceparent"] = []string{trace}
@@ -209,6 +219,10 @@ func (a *attempt) answered(resp *http.Response) ending {
 			drain(resp)
 			return e
 		}
+	}
+	if a.job.Callback != nil {
+		drain(resp)
+		return e
 	}
 	body, err := a.keep(resp)
 	if err != nil {

@@ -26,6 +26,9 @@ type Options struct {
 	Rand func() uint64
 	// Now reads the clock. Called by several goroutines.
 	Now func() time.Time
+	// Compose makes the message of a callback about a settled future. Called by several goroutines. nil: no job is a
+	// callback.
+	Compose func(f *record.Future) (Message, error)
 	// Log is nil for silence. It never sees a query, a header or a body.
 	Log *slog.Logger
 	// Observe is nil or told of each attempt: "succeeded" or the failure type, and how long it took.
@@ -54,7 +57,8 @@ type Job struct {
 	ID         string // of the future; one attempt per id is in flight at most
 	N          int    // of the attempt, from 1
 	Request    *record.Request
-	DeadlineAt time.Time // of the future; zero for none
+	Callback   *record.Future // settled: the job is to tell of it; nil: it is an ordinary fetch
+	DeadlineAt time.Time      // of the future; zero for none
 }
 
 // Fetcher carries attempts out on a fixed set of workers. Launch, Abort and Close may be called by any goroutine.

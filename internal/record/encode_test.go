@@ -84,6 +84,15 @@ func TestEveryFieldOfAFactSurvivesEncoding(t *testing.T) {
 		if diff := cmp.Diff(&group, kept); diff != "" {
 			t.Fatalf("group changed (-stored +read):\n%s", diff)
 		}
+		var limit Limit
+		full(reflect.ValueOf(&limit).Elem(), rnd)
+		same, err := DecodeLimit(AppendLimit(nil, &limit))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(&limit, same); diff != "" {
+			t.Fatalf("limit changed (-stored +read):\n%s", diff)
+		}
 		var ev Event
 		full(reflect.ValueOf(&ev).Elem(), rnd)
 		back, err := DecodeEvent(EncodeEvent(&ev))
@@ -161,6 +170,7 @@ func TestDecodingNeverPanics(t *testing.T) {
 		b := seal(nil, func(e *encoder) { *e = append(*e, garbage...) })
 		_, _ = DecodeFuture(b)
 		_, _ = DecodeEvent(b)
+		_, _ = DecodeLimit(b)
 		return true
 	}
 	if err := quick.Check(check, &quick.Config{MaxCount: 5000}); err != nil {

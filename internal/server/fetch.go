@@ -148,8 +148,6 @@ func below(pointer string, err error) error {
 	switch p.Code {
 	case api.CodeInvalidRequest:
 		return api.InvalidRequest(p.Errors...)
-	case api.CodeNotImplemented:
-		return notImplemented(p.Errors[0])
 	default:
 		return p
 	}

@@ -287,19 +287,19 @@ func (w *world) agreeStore(q record.FutureQuery) {
 	}
 	var last *record.Future
 	for {
-		page, next, err := w.life.kernel.Futures(q)
+		page, next, err := w.life.kernel.Futures(w.Context(), q)
 		if err != nil {
 			w.Fatalf("list %+v: %v", q, err)
 		}
 		for _, f := range page {
-			if d := differs(f, want[f.ID]); d != "" {
+			if d := differs(f.Future, want[f.ID]); d != "" {
 				w.Fatalf("list %+v: %s", q, d)
 			}
 			delete(want, f.ID)
-			if last != nil && bornAt(f) > bornAt(last) {
+			if last != nil && bornAt(f.Future) > bornAt(last) {
 				w.Fatalf("list %+v: %s comes after %s", q, name(f.ID), name(last.ID))
 			}
-			last = f
+			last = f.Future
 		}
 		if q.After = next; next == "" {
 			break

@@ -89,6 +89,9 @@ func (s *Store) write(b *record.Batch) (head, record.Time, error) {
 	for _, l := range b.Leaves {
 		w.leaf(l)
 	}
+	for _, l := range b.Limits {
+		w.limit(l)
+	}
 	for _, k := range b.Keys {
 		w.idempotency(k)
 	}
@@ -146,6 +149,11 @@ func (w *writing) fact(was, is *record.Future) {
 			w.kept = append(w.kept, ref)
 		}
 	}
+	if pending := is.CallbackPending(); pending && !was.CallbackPending() {
+		w.set(w.key(callsPrefix), nil)
+	} else if !pending && was.CallbackPending() {
+		w.remove(w.key(callsPrefix))
+	}
 	w.value = record.AppendFuture(w.value[:0], is)
 	key := w.key(factPrefix(is.State))
 	w.set(key, w.value)
@@ -174,6 +182,9 @@ func (w *writing) forget(f *record.Future) {
 		w.remove(w.label(l))
 	}
 	w.dropBody(f)
+	if f.CallbackPending() {
+		w.remove(w.key(callsPrefix))
+	}
 	w.remove(w.key(factPrefix(f.State)))
 }
 

@@ -15,11 +15,13 @@ import (
 //	s <state> <place>              the fact of a settled future
 //	i <id>                         the time in the place of a future whose id does not tell it
 //	l <key> 00 <value> 00 <place>  futures by label
+//	c <place>                      a settled future whose callback is pending
 //	b <ref>                        a body that lies in a file of its own and belongs to a future
 //	e <name>                       the fact of an event
 //	k <name>                       the fact of an idempotency key
 //	g <id>                         the fact of a group
 //	w <place> <n>                  the n-th leaf of what a future waits for, decided before the whole is
+//	m <key>                        the fact of a limit
 //	x <expires> <serial> <n>       keys of facts that are forgotten at that time: a list, the n-th of a commit
 //
 // The fact moves with the future's life, and there is no index beside it: a whole life costs the writes of the open
@@ -31,11 +33,13 @@ const (
 	keySettled = 's'
 	keyTime    = 'i'
 	keyLabel   = 'l'
+	keyCalls   = 'c'
 	keyBody    = 'b'
 	keyEvent   = 'e'
 	keyUsed    = 'k'
 	keyGroup   = 'g'
 	keyLeaf    = 'w'
+	keyLimit   = 'm'
 	keyExpires = 'x'
 )
 
@@ -114,6 +118,9 @@ var factPrefixes = [...]string{
 	record.StateFailed:    "s\x04",
 	record.StateCancelled: "s\x05",
 }
+
+// callsPrefix is the prefix of the places of settled futures whose callback is pending.
+const callsPrefix = string(keyCalls)
 
 // everywhere are the prefixes under which facts of futures lie, the likeliest first.
 var everywhere = []string{

@@ -49,6 +49,7 @@ var rooms = []Room{
 	{"internal/events", 3, anyone, 0},
 	{"internal/store", 3, anyone, Spawn | Clock},
 	{"internal/sequence", 3, anyone, Spawn},
+	{"internal/webhook", 3, []string{"internal/record"}, 0},
 
 	{"internal/loop", 2, nobody, 0},
 	{"internal/record", 1, nobody, 0},

@@ -25,6 +25,8 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		"PagesMeetWithoutGapOrOverlap":         pagesMeet,
 		"AFutureMovesWithItsState":             movesWithItsState,
 		"EventsAreListedByName":                eventsByName,
+		"LimitsAreKeptByKey":                   limitsByKey,
+		"PendingCallbacksAreLoaded":            pendingCallbacks,
 		"ExpiredFuturesAreSwept":               expiredAreSwept,
 		"DroppedFuturesLeaveNoTrace":           droppedLeaveNoTrace,
 		"LongBodiesLieBesideTheFactAndGoToo":   longBodies,
@@ -129,6 +131,72 @@ func neverCommittedIsAbsent(t *testing.T, s *store.Store) {
 	}
 	if p, err := s.Position(); p != 0 || err != nil {
 		t.Errorf("position = %d, %v", p, err)
+	}
+}
+
+func limitsByKey(t *testing.T, s *store.Store) {
+	limit := func(key string, rate int) record.LimitFact {
+		return record.LimitFact{Key: key, Is: &record.Limit{Key: key, LimitSettings: record.LimitSettings{Rate: rate}}}
+	}
+	commit(t, s, &record.Batch{Limits: []record.LimitFact{limit("b", 1), limit("a:1/x", 2), limit("c", 3)}})
+	commit(t, s, &record.Batch{Limits: []record.LimitFact{{Key: "b"}, limit("c", 4), {Key: "never"}}})
+	got := ""
+	err := s.Limits(func(l *record.Limit) error {
+		got += fmt.Sprint(l.Key, "=", l.Rate, " ")
+		return nil
+	})
+	if err != nil || got != "a:1/x=2 c=4 " {
+		t.Errorf("limits = %q, %v", got, err)
+	}
+	if err := s.Limits(func(*record.Limit) error { return io.ErrNoProgress }); !errors.Is(err, io.ErrNoProgress) {
+		t.Errorf("the error of a visit: %v", err)
+	}
+}
+
+// Of the settled futures a restart reads those whose callback is pending, and nothing sweeps them.
+func pendingCallbacks(t *testing.T, s *store.Store) {
+	with := func(n int, state record.CallbackState) *record.Future {
+		f := future(n, record.StateSucceeded)
+		f.Callback = &record.Callback{URL: "http://a.example/", State: state}
+		if state == record.CallbackPending {
+			f.ExpiresAt = 0
+		}
+		return f
+	}
+	loaded := func() string {
+		var all []*record.Future
+		err := s.Load(func(f *record.Future) error {
+			all = append(all, f)
+			return nil
+		}, func(*record.Event) error { return nil }, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ids(all)
+	}
+	a, b, c := with(1, record.CallbackPending), with(2, record.CallbackPending), with(3, record.CallbackPending)
+	commit(t, s, create(future(4, record.StatePending), a, b, c, with(5, record.CallbackDelivered)))
+	commit(t, s, &record.Batch{At: start + 200_000})
+	if got := loaded(); got != "0004 0001 0002 0003" {
+		t.Errorf("loaded %q", got)
+	}
+	later := record.FutureQuery{State: record.StateSucceeded, Exists: start + 200_000}
+	if got := list(t, s, later); got != "0003 0002 0001" {
+		t.Errorf("listed %q", got)
+	}
+	done := with(1, record.CallbackDelivered)
+	commit(t, s, &record.Batch{At: start, Futures: []record.FutureChange{
+		{Was: a, Is: done}, {Was: b, Is: with(2, record.CallbackPending)},
+	}, Dropped: []string{c.ID}})
+	if got := loaded(); got != "0004 0002" {
+		t.Errorf("then loaded %q", got)
+	}
+	commit(t, s, &record.Batch{Futures: []record.FutureChange{{Was: b}}})
+	if got := loaded(); got != "0004" {
+		t.Errorf("at last loaded %q", got)
+	}
+	if n := s.Count(record.KindFetch, record.StateSucceeded); n != 1 {
+		t.Errorf("%d are left", n)
 	}
 }
 
