@@ -17,8 +17,8 @@ func (s *story) keys() string {
 	return strings.Join(all, " ")
 }
 
-// Of keys that nobody needs the server remembers as many as it says, the latest, and of the others not even a fact. Keys
-// that are needed do not count.
+// Of keys that nobody needs the server remembers as many as it says, the latest, and of the others not even a fact.
+// Keys that are needed do not count.
 func TestIdleKeysAreBounded(t *testing.T) {
 	s := newStory(t)
 	s.limits.KeysIdleMax = 2

@@ -28,8 +28,8 @@ type flown struct {
 	n   int
 }
 
-// step lets one thing happen.
-func (c *crowd) step() {
+// proceed lets one thing happen.
+func (c *crowd) proceed() {
 	switch rapid.IntRange(0, 9).Draw(c.T, "what") {
 	case 0, 1, 2:
 		c.submit()
@@ -244,7 +244,7 @@ func TestTheQueueHoldsItsBoundsAndForgetsNothing(t *testing.T) {
 			T: t, state: newState(limits, storyBegins, newTally(&Kernel{})), at: storyBegins, waiting: map[string][]string{},
 		}
 		for range rapid.IntRange(1, 150).Draw(t, "steps") {
-			c.step()
+			c.proceed()
 			c.check()
 			c.state.queue.lanes.Scan(func(key string, l *lane) bool {
 				seen[[]string{"closed", "open", "half-open"}[l.circuit.State]] = true
