@@ -385,7 +385,8 @@ func TestAnExpiredIDIsFreeAgain(t *testing.T) {
 			h.Errorf("expired before it was committed: %v", err)
 		}
 		time.Sleep(time.Second) // the sweeps of the first two leave the third alone
-		page, _, err := h.kernel.Futures(h.Context(), record.FutureQuery{Limit: 10, Label: &record.Label{Key: "try", Value: "n"}})
+		label := &record.Label{Key: "try", Value: "n"}
+		page, _, err := h.kernel.Futures(h.Context(), record.FutureQuery{Limit: 10, Label: label})
 		if err != nil || len(page) != 1 || page[0].State != record.StatePending {
 			h.Errorf("left: %v, %v", page, err)
 		}

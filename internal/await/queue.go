@@ -53,6 +53,9 @@ type place struct {
 }
 
 func (l *row) push(f *future) {
+	if l.first == nil {
+		l.passed = l.joined // who was cancelled behind the last head is of no account any more
+	}
 	l.joined++
 	l.size++
 	f.place = place{row: l, prev: l.last, number: l.joined}
