@@ -358,6 +358,7 @@ func (w *world) agreeCounts() {
 		for _, held := range w.oracle.waits {
 			waits = append(waits, await.HeldWait{
 				For: held.For, Since: held.since, Done: len(held.done), Pending: len(held.leaves) - len(held.done),
+				Orphan: w.oracle.Orphan(held),
 			})
 		}
 		quiet := !w.committing && w.ghosts == 0
