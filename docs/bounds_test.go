@@ -27,6 +27,10 @@ var limits = []limitGroup{
 		},
 		{"Attempts under way at once", "--workers", "fetches queue, hosts taking turns", []string{"Limits.WorkersMax"}},
 		{
+			"Attempts under way at one host", "--host-concurrency", "fetches queue; 0 is half of the workers",
+			[]string{"Limits.HostAttemptsMax"},
+		},
+		{
 			"The body of a target's answer", "--max-body", "the future fails with `too_large`; `max_bytes` of a fetch lowers it",
 			[]string{"api.DefaultBodyBytesMax", "server.BodyBytesMaxDefault"},
 		},
@@ -91,6 +95,26 @@ var limits = []limitGroup{
 		{"`retry.min_backoff` unless given", "api.DefaultBackoffMin", "pauses grow from here", nil},
 		{"`retry.max_backoff` unless given", "api.DefaultBackoffMax", "pauses grow to here", nil},
 		{"`Retry-After` of a target that is heeded", "fetch.RetryAfterMax", "a longer one is not: the own pauses hold", nil},
+		{"The key of a limit", "api.LimitKeyBytesMax", "400 `invalid-request`", nil},
+		{"`limit.concurrency`", "api.ConcurrencyMax", "400 `invalid-request`", nil},
+		{"`limit.rate`", "api.RateMax", "400 `invalid-request`", nil},
+		{"`limit.period` unless given", "api.DefaultPeriod", "the next period begins", nil},
+		{"Failures in a row until a circuit opens", "await.CircuitStreakMax", "`reason` is `circuit_open`", nil},
+		{
+			"Outcomes in 10 s, half of them failures, until it opens", "await.CircuitOutcomesLeast",
+			"`reason` is `circuit_open`", nil,
+		},
+		{"The first pause of an open circuit", "await.CircuitOpenLeast", "one attempt is let through", nil},
+		{"Its longest pause", "await.CircuitOpenMost", "one attempt is let through", nil},
+		{
+			"Attempts at one time after it closed, growing with each success", "await.CircuitRampMost",
+			"then as many as there are", nil,
+		},
+		{
+			"Retries of one key in 10 s, beside a tenth of its first attempts", "await.RetriesLeast",
+			"further ones wait; `reason` stays `backoff`", nil,
+		},
+		{"How long a callback is tried after the end of its future", "await.CallbackTimeMax", "it has `failed`", nil},
 		{"Redirects (`max_redirects`)", "api.RedirectsMax", "400 `invalid-request`", []string{"fetch.RedirectsMax"}},
 		{"Redirects unless given", "api.DefaultRedirects", "the future fails with `redirect`", nil},
 		{"Time to resolve a name", "fetch.LookupTimeMax", "the attempt fails with `dns`", nil},
@@ -117,6 +141,7 @@ var limits = []limitGroup{
 		{"Bytes of requests that are being read", "server.ReadingBytesMax", "429 `busy`", nil},
 		{"Events remembered, waited for or to be set", "Limits.EventsMax", "429 `too-many-events`", nil},
 		{"Bytes of their payloads", "Limits.EventBytesMax", "429 `too-many-events`", nil},
+		{"Keys of limits remembered that nobody needs", "Limits.KeysIdleMax", "the one idle longest is forgotten", nil},
 		{"Groups remembered", "Limits.GroupsMax", "429 `too-many-groups`", nil},
 		{"Things in all waits together", "Limits.WaitLeavesHeldMax", "429 `too-many-waiters`", nil},
 		{"Streams of `/loop`", "server.loopStreamsMax", "429 `too-many-waiters`", nil},
@@ -138,11 +163,9 @@ var limits = []limitGroup{
 // unseen are bounds that nobody outside can see, and names that only look like bounds.
 var unseen = map[string]bool{
 	"api.OpAtLeast":           true, // an operator
-	"api.ConcurrencyMax":      true, // of limits, which are not there yet
-	"api.LimitKeyRunesMax":    true,
-	"api.RateMax":             true,
 	"app.bodyBytesMost":       true, // of --max-body itself
 	"await.CascadeMax":        true, // work of one turn; the next goes on
+	"await.startGroupsMax":    true, // how finely starts are counted
 	"fetch.dialShareLeast":    true,
 	"fetch.drainBytesMax":     true,
 	"fetch.drainTimeMax":      true,
