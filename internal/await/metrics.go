@@ -140,10 +140,10 @@ func (t *tally) calledBack(state record.CallbackState) {
 }
 
 func (t *tally) callbackAttempted(o *record.Outcome) {
-	t.callsTotal.WithLabelValues(outcomeOf(o)).Inc()
+	t.callsTotal.WithLabelValues(endOf(o)).Inc()
 }
 
-func outcomeOf(o *record.Outcome) string {
+func endOf(o *record.Outcome) string {
 	if o.Attempt.Failure != nil {
 		return string(o.Attempt.Failure.Type)
 	}
@@ -151,7 +151,7 @@ func outcomeOf(o *record.Outcome) string {
 }
 
 func (t *tally) attempted(o *record.Outcome) {
-	t.attemptsTotal.WithLabelValues(outcomeOf(o)).Inc()
+	t.attemptsTotal.WithLabelValues(endOf(o)).Inc()
 	t.attemptSeconds.Observe(o.Attempt.Duration.Seconds())
 }
 
