@@ -27,6 +27,10 @@ var limits = []limitGroup{
 		},
 		{"Attempts under way at once", "--workers", "fetches queue, hosts taking turns", []string{"Limits.WorkersMax"}},
 		{
+			"Attempts under way at one host", "--host-concurrency", "fetches queue; 0 is half of the workers",
+			[]string{"Limits.HostAttemptsMax"},
+		},
+		{
 			"The body of a target's answer", "--max-body", "the future fails with `too_large`; `max_bytes` of a fetch lowers it",
 			[]string{"api.DefaultBodyBytesMax", "server.BodyBytesMaxDefault"},
 		},
@@ -91,6 +95,26 @@ var limits = []limitGroup{
 		{"`retry.min_backoff` unless given", "api.DefaultBackoffMin", "pauses grow from here", nil},
 		{"`retry.max_backoff` unless given", "api.DefaultBackoffMax", "pauses grow to here", nil},
 		{"`Retry-After` of a target that is heeded", "fetch.RetryAfterMax", "a longer one is not: the own pauses hold", nil},
+		{"The key of a limit", "api.LimitKeyBytesMax", "400 `invalid-request`", nil},
+		{"`limit.concurrency`", "api.ConcurrencyMax", "400 `invalid-request`", nil},
+		{"`limit.rate`", "api.RateMax", "400 `invalid-request`", nil},
+		{"`limit.period` unless given", "api.DefaultPeriod", "the next period begins", nil},
+		{"Failures in a row until a circuit opens", "await.CircuitStreakMax", "`reason` is `circuit_open`", nil},
+		{
+			"Outcomes in 10 s, half of them failures, until it opens", "await.CircuitOutcomesLeast",
+			"`reason` is `circuit_open`", nil,
+		},
+		{"The first pause of an open circuit", "await.CircuitOpenLeast", "one attempt is let through", nil},
+		{"Its longest pause", "await.CircuitOpenMost", "one attempt is let through", nil},
+		{
+			"Attempts at one time after it closed, growing with each success", "await.CircuitRampMost",
+			"then as many as there are", nil,
+		},
+		{
+			"Retries of one key in 10 s, beside a tenth of its first attempts", "await.RetriesLeast",
+			"further ones wait; `reason` stays `backoff`", nil,
+		},
+		{"How long a callback is tried after the end of its future", "await.CallbackTimeMax", "it has `failed`", nil},
 		{"Redirects (`max_redirects`)", "api.RedirectsMax", "400 `invalid-request`", []string{"fetch.RedirectsMax"}},
 		{"Redirects unless given", "api.DefaultRedirects", "the future fails with `redirect`", nil},
 		{"Time to resolve a name", "fetch.LookupTimeMax", "the attempt fails with `dns`", nil},
@@ -112,26 +136,12 @@ var limits = []limitGroup{
 			"the future fails with `quarantined`", nil,
 		},
 	}},
-	{"targets", []limit{
-		{"Attempts under way at one host", "Limits.HostAttemptsMax", "fetches queue; `--host-concurrency` sets it", nil},
-		{"`limit.key`", "api.LimitKeyBytesMax", "400 `invalid-request`", nil},
-		{"`limit.concurrency`", "api.ConcurrencyMax", "400 `invalid-request`", nil},
-		{"`limit.rate`", "api.RateMax", "400 `invalid-request`", nil},
-		{"`limit.period` unless given", "api.DefaultPeriod", "the `rate` is of this time", nil},
-		{"Failures in a row that open a circuit", "await.CircuitStreakMax", "reason `circuit_open`", nil},
-		{"Outcomes in 10 s of which half open it", "await.CircuitOutcomesLeast", "reason `circuit_open`", nil},
-		{"The first time that it stays open", "await.CircuitOpenLeast", "then one attempt probes it", nil},
-		{"The longest time that it stays open", "await.CircuitOpenMost", "then one attempt probes it", nil},
-		{"Attempts at one time until it is trusted again", "await.CircuitRampMost", "fetches queue", nil},
-		{"Retries of a key in 10 s that need no tenth of first attempts", "await.RetriesLeast", "retries wait", nil},
-		{"Keys remembered that nobody needs", "Limits.KeysIdleMax", "the one idle longest is forgotten", nil},
-		{"How long a callback is tried", "await.CallbackTimeMax", "its state is `failed`", nil},
-	}},
 	{"service", []limit{
 		{"Calls that the loop has not taken yet", "Limits.InboxMax", "429 `busy`", nil},
 		{"Bytes of requests that are being read", "server.ReadingBytesMax", "429 `busy`", nil},
 		{"Events remembered, waited for or to be set", "Limits.EventsMax", "429 `too-many-events`", nil},
 		{"Bytes of their payloads", "Limits.EventBytesMax", "429 `too-many-events`", nil},
+		{"Keys of limits remembered that nobody needs", "Limits.KeysIdleMax", "the one idle longest is forgotten", nil},
 		{"Groups remembered", "Limits.GroupsMax", "429 `too-many-groups`", nil},
 		{"Things in all waits together", "Limits.WaitLeavesHeldMax", "429 `too-many-waiters`", nil},
 		{"Streams of `/loop`", "server.loopStreamsMax", "429 `too-many-waiters`", nil},
@@ -155,7 +165,7 @@ var unseen = map[string]bool{
 	"api.OpAtLeast":           true, // an operator
 	"app.bodyBytesMost":       true, // of --max-body itself
 	"await.CascadeMax":        true, // work of one turn; the next goes on
-	"await.startGroupsMax":    true, // how finely a rate is counted
+	"await.startGroupsMax":    true, // how finely starts are counted
 	"fetch.dialShareLeast":    true,
 	"fetch.drainBytesMax":     true,
 	"fetch.drainTimeMax":      true,
@@ -170,4 +180,7 @@ var unseen = map[string]bool{
 	"store.batchBytesMax":     true,
 	"store.cacheBytesDefault": true,
 	"store.listMax":           true,
+	"store.renewBytesMax":     true, // how much is sealed anew at one time
+	"store.renewEndMax":       true,
+	"store.renewFactsMax":     true,
 }

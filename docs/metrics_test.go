@@ -1,9 +1,11 @@
 package docs
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
@@ -16,8 +18,10 @@ import (
 var helpLine = regexp.MustCompile(`(?m)^# HELP (awaitd_\S+) (.*)$`)
 
 // The page of the metrics has each one of the contract, in the words of the server's own help. Some are there only
-// after the first request and the first attempt, which nobody answers.
+// after the first request, the first attempt, which nobody answers, and the first callback.
 func TestTheMetricsAreThoseOfTheServer(t *testing.T) {
+	listener := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	t.Cleanup(listener.Close)
 	server, err := app.New(app.Options{
 		Addr: "127.0.0.1:0", Memory: true, MaxMemory: 1 << 20, AllowTarget: []string{"127.0.0.1/32"}, Workers: 1,
 		MaxWait: time.Minute, MaxBody: 1, FutureTTL: 1, EventTTL: 1, IdempotencyTTL: 1,
@@ -34,10 +38,13 @@ func TestTheMetricsAreThoseOfTheServer(t *testing.T) {
 		}
 	})
 	url := "http://" + server.Addr().String()
-	read(t, http.MethodPost, url+"/fetch?wait=1m", `{"url": "http://127.0.0.1:1/", "retry": {"max_attempts": 1}}`)
+	read(t, http.MethodPost, url+"/fetch?wait=1m", fmt.Sprintf(`{"url": "http://127.0.0.1:1/",
+		"retry": {"max_attempts": 1}, "ttl": "1h", "callback": {"url": %q}}`, listener.URL))
 	says := map[string]string{}
-	for _, m := range helpLine.FindAllStringSubmatch(read(t, http.MethodGet, url+"/metrics", ""), -1) {
-		says[m[1]] = m[2]
+	for says["awaitd_callbacks_total"] == "" && t.Context().Err() == nil {
+		for _, m := range helpLine.FindAllStringSubmatch(read(t, http.MethodGet, url+"/metrics", ""), -1) {
+			says[m[1]] = m[2]
+		}
 	}
 	rows := newTable("metric", "type", "labels", "meaning")
 	for _, m := range tidy.Metrics {

@@ -141,9 +141,9 @@ func answersOf(call node) (answers, problems string) {
 
 // objects are the schemas that a caller writes or reads, in the order of the page.
 var objects = []string{
-	"FetchRequest", "Retry", "PromiseRequest", "TimerRequest", "DurableWaitRequest", "GroupRequest", "WaitRequest",
-	"Future", "Attempt", "FetchResult", "FutureError", "Event", "Payload", "Group", "WaitAnswer", "Leaf", "Problem",
-	"FieldError",
+	"FetchRequest", "Retry", "Limit", "Callback", "PromiseRequest", "TimerRequest", "DurableWaitRequest", "GroupRequest",
+	"WaitRequest", "Future", "Attempt", "FetchResult", "FutureError", "CallbackView", "CallbackMessage", "Event",
+	"Payload", "Group", "WaitAnswer", "Leaf", "LimitState", "Circuit", "Problem", "FieldError",
 }
 
 // The page of the API has every field of what is sent and answered.

@@ -144,10 +144,10 @@ func (t *tally) calledBack(state record.CallbackState) {
 }
 
 func (t *tally) callbackAttempted(o *record.Outcome) {
-	t.callsTotal.WithLabelValues(attemptOutcome(o)).Inc()
+	t.callsTotal.WithLabelValues(endOf(o)).Inc()
 }
 
-func attemptOutcome(o *record.Outcome) string {
+func endOf(o *record.Outcome) string {
 	if o.Attempt.Failure != nil {
 		return string(o.Attempt.Failure.Type)
 	}
@@ -155,7 +155,7 @@ func attemptOutcome(o *record.Outcome) string {
 }
 
 func (t *tally) attempted(o *record.Outcome) {
-	t.attemptsTotal.WithLabelValues(attemptOutcome(o)).Inc()
+	t.attemptsTotal.WithLabelValues(endOf(o)).Inc()
 	t.attemptSeconds.Observe(o.Attempt.Duration.Seconds())
 }
 

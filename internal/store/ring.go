@@ -25,7 +25,7 @@ import (
 // The fact of a future that is not settled holds its request, with whatever secrets a caller gave it. What was once
 // written stays in logs and tables long after it was replaced, so that no later write takes it away. It is therefore
 // sealed with a key that lives for a minute or so: then what is still open is sealed anew with the next key (renew.go)
-// and the old one is overwritten, and with it everything that it sealed. See docs/decisions/0004-secrets-at-rest.md.
+// and the old one is overwritten, and with it everything that it sealed. See docs/decisions/0005-secrets-at-rest.md.
 //
 // The committer seals, begins and forgets; everybody may open.
 type ring struct {

@@ -201,7 +201,8 @@ func untilForgotten(t *testing.T, disk vfs.FS, keys map[uint64][]byte) {
 	t.Fatal("a key is not forgotten")
 }
 
-// The goal: while a store is open, the key of what was settled is forgotten soon, and what is open stays readable: by who
+// The goal: while a store is open, the key of what was settled is forgotten soon, and what is open stays readable:
+// by who
 // reads now, by who began to read before, and by the next server.
 func TestKeysAreForgottenWhileOthersStayOpen(t *testing.T) {
 	disk := vfs.NewMem()
