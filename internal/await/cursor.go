@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/fnv"
-	"strconv"
 
 	"github.com/awaitd/awaitd/api"
 	"github.com/awaitd/awaitd/internal/events"
@@ -107,16 +106,29 @@ func readCursor(text string, sum uint64, leaves int) (*Cursor, error) {
 // leafSum tells expressions apart by their leaves, in order.
 func leafSum(e *api.Expr) (sum uint64, leaves int) {
 	h := fnv.New64a()
+	var text []byte
 	e.Each(func(leaf *api.Expr) {
 		leaves++
-		text := append([]byte(leaf.String()), 0)
-		if leaf.After != nil {
-			text = strconv.AppendUint(append(text, 'a'), *leaf.After, 10)
-		}
-		text = strconv.AppendUint(append(text, 't'), leaf.Times, 10)
-		_, _ = h.Write(append(text, 0)) // it never fails
+		text = appendLeaf(text[:0], leaf)
+		_, _ = h.Write(text) // it never fails
 	})
 	return h.Sum64(), leaves
+}
+
+// appendLeaf appends all that makes one leaf another, the length first.
+func appendLeaf(b []byte, leaf *api.Expr) []byte {
+	b = append(b, byte(leaf.Op))
+	b = binary.AppendUvarint(b, uint64(len(leaf.Ref)))
+	b = append(b, leaf.Ref...)
+	if leaf.After != nil {
+		b = binary.AppendUvarint(append(b, 1), *leaf.After)
+	}
+	b = binary.AppendUvarint(append(b, 0), leaf.Times)
+	b = binary.AppendUvarint(b, uint64(leaf.Sleep))
+	if !leaf.Until.IsZero() {
+		b = binary.AppendUvarint(b, uint64(record.TimeOf(leaf.Until)))
+	}
+	return b
 }
 
 // goOn lets w, of which nothing has been looked at, begin where c stands. What was not told in time is left to look.
