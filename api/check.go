@@ -246,10 +246,10 @@ func (r *FutureRequest) Check() []FieldError {
 	only(r.After != nil && r.Kind != KindTimer, "/after", "a timer")
 	only(r.At != nil && r.Kind != KindTimer, "/at", "a timer")
 	only(r.For != nil && r.Kind != KindWait, "/for", "a wait")
-	f.group(r.Group)
 	if r.Callback != nil {
 		f.within("/callback", r.Callback.check())
 	}
+	f.group(r.Group)
 	f.labels(r.Labels)
 	return f
 }

@@ -36,13 +36,13 @@ var wireTypes = map[string]reflect.Type{
 	"LoopWorkers": reflect.TypeFor[api.LoopWorkers](), "LoopCommit": reflect.TypeFor[api.LoopCommit](),
 	"LoopWait": reflect.TypeFor[api.LoopWait](), "Health": reflect.TypeFor[api.Health](),
 	"Problem": reflect.TypeFor[api.Problem](), "FieldError": reflect.TypeFor[api.FieldError](),
-	"ProblemPage": reflect.TypeFor[api.ProblemPage](), "GroupRequest": reflect.TypeFor[api.GroupRequest](),
-	"Group": reflect.TypeFor[api.Group](), "GroupMembers": reflect.TypeFor[api.GroupMembers](),
-	"GroupLinks": reflect.TypeFor[api.GroupLinks](), "GroupPage": reflect.TypeFor[api.GroupPage](),
 	"LimitPage": reflect.TypeFor[api.LimitPage](), "LimitState": reflect.TypeFor[api.LimitState](),
 	"Circuit": reflect.TypeFor[api.Circuit](), "CircuitLinks": reflect.TypeFor[api.CircuitLinks](),
 	"CallbackView": reflect.TypeFor[api.CallbackView](), "CallbackMessage": reflect.TypeFor[api.CallbackMessage](),
 	"WebhookKeys": reflect.TypeFor[api.WebhookKeys](), "WebhookKey": reflect.TypeFor[api.WebhookKey](),
+	"ProblemPage": reflect.TypeFor[api.ProblemPage](), "GroupRequest": reflect.TypeFor[api.GroupRequest](),
+	"Group": reflect.TypeFor[api.Group](), "GroupMembers": reflect.TypeFor[api.GroupMembers](),
+	"GroupLinks": reflect.TypeFor[api.GroupLinks](), "GroupPage": reflect.TypeFor[api.GroupPage](),
 }
 
 // handRead is the schemas whose Go type reads and writes itself, and the forms of a type that is in wireTypes: Expr's
@@ -391,8 +391,8 @@ func TestBoundsAreTheSame(t *testing.T) {
 		{api.NameRunesMax, "schemas/FetchRequest/properties/redact/items/maxLength"},
 		{api.MessageRunesMax, "schemas/RejectRequest/properties/message/maxLength"},
 		{api.CursorBytesMax, "schemas/Cursor/maxLength"},
-		{api.WaitCursorBytesMax, "schemas/WaitCursor/maxLength"},
 		{api.LimitKeyBytesMax, "schemas/LimitKey/maxLength"},
+		{api.WaitCursorBytesMax, "schemas/WaitCursor/maxLength"},
 		{api.ConcurrencyMax, "schemas/Limit/properties/concurrency/maximum"},
 		{api.RateMax, "schemas/Limit/properties/rate/maximum"},
 		{api.AttemptsMax, "schemas/Retry/properties/max_attempts/maximum"},

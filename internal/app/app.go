@@ -179,8 +179,9 @@ func (a *App) buildServer(registry *prometheus.Registry) error {
 	var err error
 	a.server, err = server.New(server.Options{
 		Kernel: a.kernel, Bodies: a.store, Metrics: registry, Keys: a.keys, HostsAllowed: hosts,
-		Now: a.kernel.Wall, Admit: a.guard.Admit, WebhookKey: a.signer.Public(),
+		Now: a.kernel.Wall, Admit: a.guard.Admit,
 		Room: a.store.Room, Ready: a.writable, Spare: a.store.Spare, WaitMax: a.options.MaxWait,
+		WebhookKey:   a.signer.Public(),
 		KeyTTL:       a.options.IdempotencyTTL,
 		BodyBytesMax: int64(a.options.MaxBody), Console: console.New(), Log: a.log,
 	})

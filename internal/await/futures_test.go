@@ -385,8 +385,8 @@ func TestAnExpiredIDIsFreeAgain(t *testing.T) {
 			h.Errorf("expired before it was committed: %v", err)
 		}
 		time.Sleep(time.Second) // the sweeps of the first two leave the third alone
-		label := &record.Label{Key: "try", Value: "n"}
-		page, _, err := h.kernel.Futures(h.Context(), record.FutureQuery{Limit: 10, Label: label})
+		q := record.FutureQuery{Limit: 10, Label: &record.Label{Key: "try", Value: "n"}}
+		page, _, err := h.kernel.Futures(h.Context(), q)
 		if err != nil || len(page) != 1 || page[0].State != record.StatePending {
 			h.Errorf("left: %v, %v", page, err)
 		}

@@ -33,7 +33,6 @@ type Inspection struct {
 	CommitLast  time.Duration
 	Draining    bool
 	Waits       []HeldWait // the oldest
-	Keys        int        // limit keys that are remembered
 	Limits      Limits
 }
 
@@ -144,7 +143,7 @@ func (k *Kernel) inspect(s *State) *Inspection {
 		Pending:     s.pending, Running: s.running, Queued: s.queue.size,
 		Events: s.events.Len(), Waiters: s.waits.size,
 		Committing: k.committing, CommitLast: time.Duration(k.gauges.lastCommit.Load()),
-		Draining: s.draining, Keys: s.queue.lanes.Len(), Limits: s.limits,
+		Draining: s.draining, Limits: s.limits,
 	}
 	in.Loop.Timers += s.due.Len()
 	in.Unawaited = s.pending - s.awaited

@@ -37,10 +37,10 @@ func (g *gauges) publish(k *Kernel) {
 	g.held.Store(int64(k.state.queue.held))
 	g.callbacks.Store(int64(k.state.callbacks))
 	g.pending.Store(int64(k.state.pending))
-	g.timers.Store(int64(k.state.due.Len()))
 	for state, n := range k.state.queue.circuits {
 		g.circuits[state].Store(int64(n))
 	}
+	g.timers.Store(int64(k.state.due.Len()))
 }
 
 // tally is the counters and histograms of a kernel. Their children are resolved once, for the hot paths.

@@ -265,7 +265,7 @@ func (s *State) pendingLeaf(e *api.Expr) Leaf {
 		l.Event = s.events.Look(e.Ref)
 	case api.OpFuture:
 		if f := s.futures[e.Ref]; f != nil {
-			v := s.shown(f)
+			v := s.view(f)
 			l.Future, l.Queue = v.Future, v.Queue
 		}
 	case api.OpGroup:

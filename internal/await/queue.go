@@ -53,9 +53,6 @@ type place struct {
 }
 
 func (l *row) push(f *future) {
-	if l.first == nil {
-		l.passed = l.joined // who was cancelled behind the last head is of no account any more
-	}
 	l.joined++
 	l.size++
 	f.place = place{row: l, prev: l.last, number: l.joined}
@@ -89,7 +86,9 @@ func (l *row) remove(f *future) {
 		l.last = p.prev
 	}
 	f.place = place{}
-	l.size--
+	if l.size--; l.size == 0 {
+		l.passed = l.joined
+	}
 }
 
 // position is how many of a row at most come before f, itself included. It is exact until one between the head and f

@@ -15,6 +15,7 @@ const InterruptionsMax = 2
 func (s *State) restore(fact *record.Future) {
 	f := &future{fact: fact, stored: fact}
 	s.futures[fact.ID] = f
+	s.pendingBytes += fact.Callback.Bytes()
 	if fact.State.Settled() { // its callback is pending
 		if s.awaitCallback(f); fact.Callback.NextAttemptAt == 0 {
 			s.enqueue(f)
@@ -22,14 +23,14 @@ func (s *State) restore(fact *record.Future) {
 		return
 	}
 	s.pending++
+	if fact.Kind == record.KindFetch {
+		s.enlist(f, nil)
+	}
 	s.pendingBytes += kept(fact.Request, fact.Labels, fact.After, fact.For)
 	if fact.Sets != "" {
 		s.events.Reserve(fact.Sets)
 	}
 	s.rejoin(f)
-	if fact.Kind == record.KindFetch {
-		s.joinKey(f, nil)
-	}
 	switch {
 	case fact.Kind == record.KindWait || fact.Reason == record.ReasonWaiting:
 		s.arm(f, fact.DeadlineAt)

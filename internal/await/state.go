@@ -21,9 +21,9 @@ type State struct {
 	due     *loop.Wheel[timed]
 
 	pending      int   // futures that are not settled
-	pendingBytes int64 // of their requests and labels
-	awaited      int   // of those that are not settled: that somebody waits for
+	pendingBytes int64 // of their requests and labels, and of callbacks that are not done
 	callbacks    int   // futures that are settled, and whose callback is pending
+	awaited      int   // of those that are not settled: that somebody waits for
 	running      int   // attempts under way, aborted ones included until their outcome arrives
 	waits        parked
 	durable      parked // the futures that wait
@@ -244,8 +244,8 @@ func (s *State) changed() bool {
 func (s *State) takeBatch(position uint64) *record.Batch {
 	s.batch++
 	b := &record.Batch{Position: position, At: s.at, Events: s.events.TakeChanges(), Keys: s.newKeys, Dropped: s.dropped}
-	b.Leaves, b.Groups = s.takeLeaves(), s.takeGroups()
 	b.Limits = s.takeLimits()
+	b.Leaves, b.Groups = s.takeLeaves(), s.takeGroups()
 	s.newKeys, s.dropped = nil, nil
 	if len(s.dirty) == 0 {
 		return b

@@ -83,7 +83,7 @@ func (s *State) createAll(c *record.Submit) ([]*record.Future, error) {
 	bytes := s.pendingBytes
 	for i := range c.Futures {
 		n := &c.Futures[i]
-		bytes += kept(n.Request, n.Labels, n.After, n.For)
+		bytes += kept(n.Request, n.Labels, n.After, n.For) + n.Callback.Bytes()
 	}
 	if bytes > s.limits.PendingBytesMax {
 		return nil, ErrFuturesTooLarge
@@ -191,12 +191,12 @@ func (s *State) create(n *record.NewFuture) *future {
 	s.dirty = append(s.dirty, f)
 	s.touch(f)
 	s.pending++
-	s.pendingBytes += kept(fact.Request, fact.Labels, fact.After, fact.For)
+	s.pendingBytes += kept(fact.Request, fact.Labels, fact.After, fact.For) + fact.Callback.Bytes()
 	if n.Sets != "" {
 		s.events.Reserve(n.Sets)
 	}
 	if n.Kind == record.KindFetch {
-		s.joinKey(f, n.Limit)
+		s.enlist(f, n.Limit)
 	}
 	switch {
 	case n.Kind == record.KindWait || n.After != nil:
@@ -302,7 +302,7 @@ func (s *State) settle(f *future, e ending) {
 	s.stopWaiting(f)
 	s.part(f)
 	s.arm(f, 0)
-	s.leaveKey(f)
+	s.delist(f)
 	s.pending--
 	s.tally.settled(f.fact)
 	if s.callBack(f); !f.fact.CallbackPending() {
@@ -366,7 +366,7 @@ func (s *State) settlePromise(c *record.Settle) (*record.Future, error) {
 	case f == nil:
 		return nil, errCold
 	case f.fact.Kind != record.KindPromise:
-		return nil, &RefusedError{s.shown(f), ErrNotSettleable}
+		return nil, &RefusedError{s.view(f), ErrNotSettleable}
 	case f.fact.State.Settled():
 		return settledAgain(f.fact, c)
 	case c.Failure != nil:
@@ -404,6 +404,6 @@ func (s *State) delete(c *record.Delete) error {
 	case f.fact.State.Settled():
 		return errAgain
 	default:
-		return &RefusedError{s.shown(f), ErrNotSettled}
+		return &RefusedError{s.view(f), ErrNotSettled}
 	}
 }

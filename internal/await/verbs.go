@@ -67,9 +67,9 @@ type View struct {
 	Queue int // its place among the fetches of its key that wait for their turn; 0 when it does not
 }
 
-// shown is f as a reader sees it. Why it waits for its turn, and until when, is its key's affair: that is told as it is
+// view is f as a reader sees it. Why it waits for its turn, and until when, is its key's affair: that is told as it is
 // now, though it changes no fact.
-func (s *State) shown(f *future) View {
+func (s *State) view(f *future) View {
 	v := View{Future: f.fact}
 	fact := *f.fact
 	switch {
@@ -104,7 +104,7 @@ func (k *Kernel) future(ctx context.Context, id string) (View, error) {
 		if f == nil {
 			return atOnce
 		}
-		p.answer = s.shown(f)
+		p.answer = s.view(f)
 		if f.dirty || k.committing || f.place.row != nil { // what its key does is seen before it is committed
 			return inOrder
 		}
@@ -187,7 +187,7 @@ func (k *Kernel) Futures(ctx context.Context, q record.FutureQuery) ([]View, str
 		now := make([]View, len(page))
 		for i, v := range page {
 			if f := s.futures[v.ID]; f != nil && f.fact.Version == v.Version {
-				v = s.shown(f)
+				v = s.view(f)
 			}
 			now[i] = v
 		}

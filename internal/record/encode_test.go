@@ -66,6 +66,15 @@ func TestEveryFieldOfAFactSurvivesEncoding(t *testing.T) {
 		if diff := cmp.Diff(&key, again); diff != "" {
 			t.Fatalf("key changed (-stored +read):\n%s", diff)
 		}
+		var limit Limit
+		full(reflect.ValueOf(&limit).Elem(), rnd)
+		same, err := DecodeLimit(AppendLimit(nil, &limit))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(&limit, same); diff != "" {
+			t.Fatalf("limit changed (-stored +read):\n%s", diff)
+		}
 		var leaf Leaf
 		full(reflect.ValueOf(&leaf).Elem(), rnd)
 		decided, err := DecodeLeaf(AppendLeaf(nil, &leaf))
@@ -83,15 +92,6 @@ func TestEveryFieldOfAFactSurvivesEncoding(t *testing.T) {
 		}
 		if diff := cmp.Diff(&group, kept); diff != "" {
 			t.Fatalf("group changed (-stored +read):\n%s", diff)
-		}
-		var limit Limit
-		full(reflect.ValueOf(&limit).Elem(), rnd)
-		same, err := DecodeLimit(AppendLimit(nil, &limit))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(&limit, same); diff != "" {
-			t.Fatalf("limit changed (-stored +read):\n%s", diff)
 		}
 		var ev Event
 		full(reflect.ValueOf(&ev).Elem(), rnd)

@@ -169,14 +169,6 @@ func TestTheDefaultDeadlineCountsFromTheStart(t *testing.T) {
 	}
 }
 
-// Who takes JSON as well as a stream gets JSON.
-func TestWhoTakesBothGetsJSON(t *testing.T) {
-	h := newHouse(t)
-	h.want(202, h.get("/events/a", "Accept: application/json, text/event-stream"))
-	h.want(202, h.get("/events/a", "Accept: text/event-stream, */*;q=0.1"))
-	h.wantNothing()
-}
-
 // A target that can never be reached is refused at submit, with one text; why is in the log.
 func TestATargetThatIsNotAllowedIs403AndCreatesNothing(t *testing.T) {
 	h := newHouse(t, plans{options: func(o *Options) {

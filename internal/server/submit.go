@@ -21,11 +21,11 @@ func (s *Server) newFetch(q *api.FetchRequest, traceparent string) (record.NewFu
 	n := record.NewFuture{
 		Kind: record.KindFetch, Labels: labelsOf(q.Labels), TTL: ttlOf(q.TTL), Sets: q.Sets, Group: q.Group,
 	}
+	n.LimitKey, n.Limit = limitOf(q.Limit)
 	var err error
 	if n.After, err = s.expression(q.After, "/after"); err != nil {
 		return n, err
 	}
-	n.LimitKey, n.Limit = limitOf(q.Limit)
 	faults := s.schedule(&n, q)
 	r := s.request(q)
 	r.Traceparent = traceparent

@@ -84,14 +84,14 @@ func (s *Store) write(b *record.Batch) (head, record.Time, error) {
 	for _, e := range b.Events {
 		w.event(e)
 	}
+	for _, l := range b.Limits {
+		w.limit(l)
+	}
 	for _, g := range b.Groups {
 		w.group(g)
 	}
 	for _, l := range b.Leaves {
 		w.leaf(l)
-	}
-	for _, l := range b.Limits {
-		w.limit(l)
 	}
 	for _, k := range b.Keys {
 		w.idempotency(k)

@@ -19,9 +19,9 @@ import (
 //	b <ref>                        a body that lies in a file of its own and belongs to a future
 //	e <name>                       the fact of an event
 //	k <name>                       the fact of an idempotency key
+//	m <key>                        the fact of a limit
 //	g <id>                         the fact of a group
 //	w <place> <n>                  the n-th leaf of what a future waits for, decided before the whole is
-//	m <key>                        the fact of a limit
 //	x <expires> <serial> <n>       keys of facts that are forgotten at that time: a list, the n-th of a commit
 //
 // The fact moves with the future's life, and there is no index beside it: a whole life costs the writes of the open
@@ -37,9 +37,9 @@ const (
 	keyBody    = 'b'
 	keyEvent   = 'e'
 	keyUsed    = 'k'
+	keyLimit   = 'm'
 	keyGroup   = 'g'
 	keyLeaf    = 'w'
-	keyLimit   = 'm'
 	keyExpires = 'x'
 )
 
