@@ -14,8 +14,9 @@ run: ## start the server on 127.0.0.1:8080
 	go run ./cmd/server
 
 .PHONY: build
-build: ## build bin/awaitd, static, with its version inside
+build: ## build bin/awaitd and bin/await, static, with their version inside
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/awaitd ./cmd/server
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/await ./cmd/await
 
 .PHONY: test
 test: ## run the tests
@@ -24,6 +25,10 @@ test: ## run the tests
 .PHONY: race
 race: ## run the tests under the race detector; none may skip
 	.ci/run race
+
+.PHONY: faults
+faults: ## kill the server 200 times under load and 200 times at a sync; needs strace, takes minutes
+	go test ./internal/faults -run Killed -count 1 -timeout 60m -v -faults.rounds 200
 
 .PHONY: cover
 cover: ## measure statement coverage; fails below 90 % in loop, await, events or fetch
@@ -52,6 +57,14 @@ deploy-check: ## build as the Dockerfile does, test alerts and dashboard, scrape
 .PHONY: bench
 bench: ## measure the service through its API
 	go run ./bench/service
+
+.PHONY: bench-durable
+bench-durable: ## measure what durability costs: against raw fdatasync, against memory, with a million pending
+	go run ./bench/durable
+
+.PHONY: bench-fetch
+bench-fetch: ## measure the egress guard, and fetches beside a plain http.Client
+	go run ./bench/fetch
 
 .PHONY: bench-loop
 bench-loop: ## measure the loop beside asyncio and uvloop (python3, python3-uvloop)

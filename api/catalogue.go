@@ -47,6 +47,11 @@ var catalogue = []ProblemPage{
 			"settled (ttl) has passed. A wait that names an unknown future does not begin.",
 	},
 	{
+		CodeUnknownGroup, "There is no such group", 404,
+		"No group has this id. Either it never existed, or the time for which it is kept once none of its members is " +
+			"pending (ttl) has passed. Nothing was created.",
+	},
+	{
 		CodeMethodNotAllowed, "The path does not have this method", 405,
 		"The header Allow lists the methods that the path has.",
 	},
@@ -68,6 +73,17 @@ var catalogue = []ProblemPage{
 		CodeIDTaken, "The id is taken", 409,
 		"There is a future with the chosen id. Choose another, or use that one. To make a repeated call safe, send an " +
 			"Idempotency-Key: then the repetition gets the first answer.",
+	},
+	{
+		CodeCyclicWait, "The future would wait for itself", 409,
+		"What it waits for waits, directly or through others, for what this future does itself: for the event that it " +
+			"sets. It could begin only if somebody else did that for it. Nothing was created. Wait for something else, " +
+			"or set another event.",
+	},
+	{
+		CodeGroupClosed, "The group is closed", 409,
+		"It was cancelled, its deadline passed, its lease was not renewed, or a member of a group with " +
+			"cancel_on_failure failed. It takes no members any more, and cannot be opened again. Nothing was created.",
 	},
 	{
 		CodeBodyTooLarge, "The body is too large", 413,
@@ -99,28 +115,28 @@ var catalogue = []ProblemPage{
 	},
 	{
 		CodeTooManyFutures, "Too many futures are pending", 429,
-		"As many futures are pending as this server takes. Nothing was created; come back after Retry-After seconds, " +
-			"when some have settled.",
+		"As many futures are pending as this server takes, or their requests take as many bytes. Nothing was created; " +
+			"come back after Retry-After seconds, when some have settled.",
 	},
 	{
 		CodeTooManyWaiters, "Too many requests are held", 429,
-		"As many requests are held as this server takes. Ask without wait, or come back after Retry-After seconds. One " +
-			"wait over several things replaces several waits.",
+		"As many requests are held as this server takes, or they wait for as many things. Ask without wait, or come back " +
+			"after Retry-After seconds. One wait over several things replaces several waits.",
 	},
 	{
 		CodeTooManyEvents, "Too many events are remembered", 429,
-		"As many events are remembered as this server takes. The event was not set. Delete events that are no longer " +
-			"needed.",
+		"As many events are remembered, waited for or to be set as this server takes, or their payloads take as many " +
+			"bytes. Nothing was done. Delete events that are no longer needed, or set them with a ttl.",
+	},
+	{
+		CodeTooManyGroups, "Too many groups are remembered", 429,
+		"As many groups are remembered as this server takes. Nothing was created. A group is forgotten when its ttl has " +
+			"passed; come back after Retry-After seconds.",
 	},
 	{
 		CodeInternal, "The server has a fault", 500,
 		"This is not your mistake. Whether the call took effect cannot be said; repeat it with the same " +
 			"Idempotency-Key, or read the future or event. The log of the server says more.",
-	},
-	{
-		CodeNotImplemented, "This version cannot do that yet", 501,
-		"The request is right, but uses a part of the contract that this version of the server does not have yet; the " +
-			"detail names it. It is refused and not ignored. Nothing was done.",
 	},
 	{
 		CodeDraining, "The server is about to stop", 503,
@@ -137,9 +153,9 @@ var catalogue = []ProblemPage{
 			"slow_callbacks in /loop names callbacks that took too long.",
 	},
 	{
-		CodeStorageFull, "The disk is full", 507,
-		"There is no space left to remember a change. Nothing was changed; reads and waits go on. The operator can make " +
-			"space, or delete settled futures.",
+		CodeStorageFull, "The store is full", 507,
+		"There is no room left on the disk, or in the memory that --memory may take, to remember a change. Nothing was " +
+			"changed; reads and waits go on. The operator can make room, or delete settled futures.",
 	},
 }
 

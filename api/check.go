@@ -23,13 +23,15 @@ const (
 	NameRunesMax     = 256 // of a header to redact
 	MessageRunesMax  = 4096
 	CursorBytesMax   = 512
-	ConcurrencyMax   = 10_000
-	RateMax          = 1_000_000
-	AttemptsMax      = 20
-	RedirectsMax     = 20
-	TimeoutMax       = 15 * time.Minute
-	BackoffMin       = time.Millisecond
-	BackoffMax       = 24 * time.Hour
+	// WaitCursorBytesMax is enough for LeavesMax leaves.
+	WaitCursorBytesMax = 8192
+	ConcurrencyMax     = 10_000
+	RateMax            = 1_000_000
+	AttemptsMax        = 20
+	RedirectsMax       = 20
+	TimeoutMax         = 15 * time.Minute
+	BackoffMin         = time.Millisecond
+	BackoffMax         = 24 * time.Hour
 )
 
 // Defaults that the contract names.
@@ -96,6 +98,13 @@ func (f *faults) statuses(list []string, pointer string) {
 	}
 }
 
+func (f *faults) onDisconnect(o OnDisconnect) {
+	f.require(slices.Contains([]OnDisconnect{"", DisconnectKeep, DisconnectCancel}, o), "/on_disconnect",
+		"Give keep or cancel.")
+}
+
+func (f *faults) group(id string) { f.require(id == "" || ValidGroupID(id), "/group", wantGroupID) }
+
 func (f *faults) labels(labels map[string]string) {
 	f.require(len(labels) <= LabelsMax, "/labels", fmt.Sprintf("Give at most %d labels.", LabelsMax))
 	for _, key := range slices.Sorted(maps.Keys(labels)) {
@@ -129,6 +138,8 @@ func (r *FetchRequest) Check() []FieldError {
 	if r.Callback != nil {
 		f.within("/callback", r.Callback.check())
 	}
+	f.group(r.Group)
+	f.onDisconnect(r.OnDisconnect)
 	f.labels(r.Labels)
 	f.require(len(r.Redact) <= RedactMax, "/redact", fmt.Sprintf("Give at most %d names.", RedactMax))
 	for i, name := range r.Redact {
@@ -238,6 +249,7 @@ func (r *FutureRequest) Check() []FieldError {
 	if r.Callback != nil {
 		f.within("/callback", r.Callback.check())
 	}
+	f.group(r.Group)
 	f.labels(r.Labels)
 	return f
 }
@@ -265,6 +277,7 @@ func (r *WaitRequest) Check() []FieldError {
 	f.require(r.For.Op != 0, "/for", "Say what to wait for.")
 	f.require(slices.Contains([]Results{"", ResultsFull, ResultsState, ResultsNone}, r.Results), "/results",
 		"Give full, state or none.")
-	f.require(len(r.Cursor) <= CursorBytesMax, "/cursor", "Give the cursor of an earlier answer.")
+	f.onDisconnect(r.OnDisconnect)
+	f.require(len(r.Cursor) <= WaitCursorBytesMax, "/cursor", "Give the cursor of an earlier answer.")
 	return f
 }

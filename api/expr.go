@@ -27,11 +27,12 @@ const (
 	OpAny     Op = 6 // one of Of
 	OpAtLeast Op = 7 // K of Of
 	OpSettled Op = 8 // the one of Of is decided, either way
+	OpGroup   Op = 9 // the group Ref has members, and none of them is pending
 )
 
 var opNames = [...]string{
 	OpEvent: "event", OpFuture: "future", OpSleep: "sleep", OpUntil: "until",
-	OpAll: "all", OpAny: "any", OpAtLeast: "at_least", OpSettled: "settled",
+	OpAll: "all", OpAny: "any", OpAtLeast: "at_least", OpSettled: "settled", OpGroup: "group",
 }
 
 // String is the name of op on the wire.
@@ -45,7 +46,7 @@ func (op Op) String() string {
 // Expr is a wait expression. Only the fields that its Op names are set.
 type Expr struct {
 	Op    Op
-	Ref   string        // OpEvent: the event's name. OpFuture: the future's id
+	Ref   string        // OpEvent: the event's name. OpFuture: the future's id. OpGroup: the group's
 	After *uint64       // OpEvent: a generation to get past; nil for a plain wait until the event is set
 	Times uint64        // OpEvent: sets to count (after After, if given); 0 is the same as 1
 	Sleep time.Duration // OpSleep
@@ -54,18 +55,24 @@ type Expr struct {
 	Of    []Expr        // operators: the parts, never empty; OpSettled has one
 }
 
-// Leaf reports whether e is an event, future, sleep or moment.
-func (e Expr) Leaf() bool { return e.Op <= OpUntil }
+// Leaf reports whether e is an event, future, group, sleep or moment.
+func (e Expr) Leaf() bool { return e.Op <= OpUntil || e.Op == OpGroup }
+
+// Each visits the leaves of e in order.
+func (e *Expr) Each(visit func(leaf *Expr)) {
+	if e.Leaf() {
+		visit(e)
+		return
+	}
+	for i := range e.Of {
+		e.Of[i].Each(visit)
+	}
+}
 
 // Leaves is the number of leaves in e.
-func (e Expr) Leaves() int {
-	if e.Leaf() {
-		return 1
-	}
+func (e *Expr) Leaves() int {
 	n := 0
-	for _, part := range e.Of {
-		n += part.Leaves()
-	}
+	e.Each(func(*Expr) { n++ })
 	return n
 }
 
@@ -87,6 +94,8 @@ func (e Expr) String() string {
 			return e.Ref
 		}
 		return "future:" + e.Ref
+	case OpGroup:
+		return "group:" + e.Ref
 	case OpSleep:
 		return "sleep:" + e.Sleep.String()
 	case OpUntil:
@@ -103,8 +112,8 @@ func (e Expr) String() string {
 	}
 }
 
-// ParseRef reads the short form of a leaf: "event:NAME", "fut_…", "future:ID", "sleep:5s" or "until:TIME". An
-// error is a FieldError without a place.
+// ParseRef reads the short form of a leaf: "event:NAME", "fut_…", "future:ID", "group:ID", "sleep:5s" or "until:TIME".
+// An error is a FieldError without a place.
 func ParseRef(text string) (Expr, error) {
 	if strings.HasPrefix(text, futurePrefix) {
 		return futureRef(text)
@@ -115,6 +124,8 @@ func ParseRef(text string) (Expr, error) {
 		return eventRef(rest)
 	case "future":
 		return futureRef(rest)
+	case "group":
+		return groupRef(rest)
 	case "sleep":
 		d, err := ParseDuration(rest)
 		return Expr{Op: OpSleep, Sleep: time.Duration(d)}, err
@@ -122,7 +133,7 @@ func ParseRef(text string) (Expr, error) {
 		t, err := ParseTime(rest)
 		return Expr{Op: OpUntil, Until: t.Time}, err
 	default:
-		return Expr{}, fault(`Write "event:NAME", "fut_…", "future:ID", "sleep:5s" or "until:TIME".`)
+		return Expr{}, fault(`Write "event:NAME", "fut_…", "future:ID", "group:ID", "sleep:5s" or "until:TIME".`)
 	}
 }
 
@@ -140,7 +151,15 @@ func futureRef(id string) (Expr, error) {
 	return Expr{Op: OpFuture, Ref: id}, nil
 }
 
+func groupRef(id string) (Expr, error) {
+	if !ValidGroupID(id) {
+		return Expr{}, fault(wantGroupID)
+	}
+	return Expr{Op: OpGroup, Ref: id}, nil
+}
+
 const (
+	wantGroupID   = `A group's id is "grp_" and 26 characters, as the server gave it.`
 	wantEventName = "An event's name has 1 to 200 of the characters A-Z a-z 0-9 _ . : / and -, and is not . or .."
 	wantFutureID  = `A future's id is "fut_" and 26 characters, as the server gave it, or the id that was chosen ` +
 		"for a promise: 1 to 128 of the characters A-Z a-z 0-9 _ . : and -."

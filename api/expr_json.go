@@ -15,7 +15,7 @@ func (e Expr) MarshalJSONTo(enc *jsontext.Encoder) error {
 			return writeObject(enc, "event", e.Ref, e.counts())
 		}
 		return enc.WriteToken(jsontext.String(e.String()))
-	case OpFuture, OpSleep, OpUntil:
+	case OpFuture, OpGroup, OpSleep, OpUntil:
 		return enc.WriteToken(jsontext.String(e.String()))
 	case OpAll:
 		return writeObject(enc, "all", e.Of, nil)

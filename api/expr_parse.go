@@ -50,8 +50,9 @@ func (p *exprParser) expr(depth int) (Expr, error) {
 
 // memberOp says to which leaf or operator a member belongs. All members of one object belong to the same.
 var memberOp = map[string]Op{
-	"event": OpEvent, "after": OpEvent, "times": OpEvent, "future": OpFuture, "sleep": OpSleep, "until": OpUntil,
-	"all": OpAll, "any": OpAny, "at_least": OpAtLeast, "of": OpAtLeast, "settled": OpSettled,
+	"event": OpEvent, "after": OpEvent, "times": OpEvent, "future": OpFuture, "group": OpGroup, "sleep": OpSleep,
+	"until": OpUntil,
+	"all":   OpAll, "any": OpAny, "at_least": OpAtLeast, "of": OpAtLeast, "settled": OpSettled,
 }
 
 // object reads the rest of an object whose brace has been read.
@@ -91,7 +92,7 @@ func (p *exprParser) object(depth int) (Expr, error) {
 // member reads the value of the member name of e.
 func (p *exprParser) member(e *Expr, name string, depth int) (err error) {
 	switch name {
-	case "event", "future":
+	case "event", "future", "group":
 		return p.named(e)
 	case "after":
 		e.After = new(uint64)
@@ -128,8 +129,11 @@ func (p *exprParser) named(e *Expr) error {
 		return p.fault("Write the name as a string, not " + kindName(tok.Kind()) + ".")
 	}
 	check := eventRef
-	if e.Op == OpFuture {
+	switch e.Op {
+	case OpFuture:
 		check = futureRef
+	case OpGroup:
+		check = groupRef
 	}
 	named, err := check(tok.String())
 	e.Ref = named.Ref

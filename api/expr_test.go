@@ -368,7 +368,7 @@ func TestWaitQueriesBecomeWaitRequests(t *testing.T) {
 
 	q = url.Values{
 		"all": {""}, "timeout": {"x"}, "results": {"some"}, "cancel_rest": {"maybe"},
-		"cursor": {strings.Repeat("x", 513)}, "wait": {"1s"}, "tmeout": {"1s"},
+		"cursor": {strings.Repeat("x", 8193)}, "wait": {"1s"}, "tmeout": {"1s"},
 	}
 	_, faults = api.ParseWaitQuery(q)
 	named := map[string]int{}

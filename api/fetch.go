@@ -24,7 +24,9 @@ type FetchRequest struct {
 	Limit        *Limit             `json:"limit,omitzero"`
 	After        *Expr              `json:"after,omitzero"`
 	Sets         string             `json:"sets,omitzero"`
+	OnDisconnect OnDisconnect       `json:"on_disconnect,omitzero"` // while the answer to the submit is held
 	Callback     *Callback          `json:"callback,omitzero"`
+	Group        string             `json:"group,omitzero"` // id of the group that it joins
 	Labels       map[string]string  `json:"labels,omitzero"`
 	Redact       []string           `json:"redact,omitzero"`
 	TTL          *Duration          `json:"ttl,omitzero"` // how long it is kept once settled, 24h

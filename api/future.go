@@ -57,9 +57,11 @@ type Future struct {
 	Reason        *Reason           `json:"reason"` // why it is pending and not running
 	QueuePosition *int              `json:"queue_position,omitzero"`
 	NextAttemptAt *Time             `json:"next_attempt_at"`
-	Attempts      []Attempt         `json:"attempts"` // ended ones, oldest first
+	Attempts      []Attempt         `json:"attempts"`       // ended ones, oldest first
+	Group         string            `json:"group,omitzero"` // id
 	Request       *RequestView      `json:"request,omitzero"`
-	For           *Expr             `json:"for,omitzero"` // of a wait
+	For           *Expr             `json:"for,omitzero"`   // of a wait
+	After         *Expr             `json:"after,omitzero"` // of a fetch that waits for it
 	Result        *Result           `json:"result"`
 	Error         *FutureError      `json:"error"`
 	Callback      *CallbackView     `json:"callback,omitzero"`
@@ -148,8 +150,7 @@ type FutureLinks struct {
 }
 
 // FutureRequest is the body of POST /futures. Kind decides which of the others may be set: ID and Timeout for a
-// promise; After or At for a timer; For and Timeout for a wait; Labels, TTL and Callback for
-// all.
+// promise; After or At for a timer; For and Timeout for a wait; Group, Labels, TTL and Callback for all.
 type FutureRequest struct {
 	Kind    Kind              `json:"kind"`
 	ID      string            `json:"id,omitzero"`
@@ -157,6 +158,7 @@ type FutureRequest struct {
 	After   *Duration         `json:"after,omitzero"`
 	At      *Time             `json:"at,omitzero"`
 	For     *Expr             `json:"for,omitzero"`
+	Group   string            `json:"group,omitzero"` // id of the group that it joins
 	Labels  map[string]string `json:"labels,omitzero"`
 	TTL     *Duration         `json:"ttl,omitzero"` // how long it is kept once settled
 

@@ -53,6 +53,8 @@ type LoopFutures struct {
 	Pending int `json:"pending"`
 	Running int `json:"running"`
 	Queued  int `json:"queued"`
+	// Unawaited ones are those that nobody waits for: no call, no future, no group.
+	Unawaited int `json:"unawaited"`
 }
 
 // LoopWorkers counts the workers that run attempts.
@@ -71,10 +73,12 @@ type LoopCommit struct {
 type LoopWait struct {
 	Since   Time     `json:"since"`
 	Kind    WaitKind `json:"kind"`
-	For     Expr     `json:"for"`
+	Future  string   `json:"future,omitzero"` // which future waits, with WaitFuture
+	For     *Expr    `json:"for,omitzero"`    // nil: a stream of all futures
 	Outcome Outcome  `json:"outcome"`
-	Done    int      `json:"done"`    // decided leaves
-	Pending int      `json:"pending"` // the others
+	Done    int      `json:"done"`            // decided leaves
+	Pending int      `json:"pending"`         // the others
+	Orphan  bool     `json:"orphan,omitzero"` // only somebody from outside can decide it
 }
 
 // WaitKind says who waits.
@@ -83,5 +87,6 @@ type WaitKind string
 // Who waits.
 const (
 	WaitHTTP   WaitKind = "http"   // a parked request
+	WaitStream WaitKind = "stream" // a stream
 	WaitFuture WaitKind = "future" // a future of kind wait, or one with after
 )

@@ -8,6 +8,7 @@ const (
 	PromiseIDBytesMax = 128
 	LimitKeyBytesMax  = 128
 	futurePrefix      = "fut_"
+	groupPrefix       = "grp_"
 	ulidBytes         = 26
 )
 
@@ -41,6 +42,11 @@ func ValidFutureID(id string) bool {
 // : and -, not starting with "fut_", which is the server's own prefix, and not "." or "..", which no path can carry.
 func ValidPromiseID(id string) bool {
 	return !strings.HasPrefix(id, futurePrefix) && wellFormed(id, PromiseIDBytesMax, "_.:-")
+}
+
+// ValidGroupID reports whether id can be the id of a group: all are made by the server.
+func ValidGroupID(id string) bool {
+	return strings.HasPrefix(id, groupPrefix) && validULID(id[len(groupPrefix):])
 }
 
 // validULID takes only the canonical upper-case form: two spellings of one id would be two futures.

@@ -34,12 +34,16 @@ func unknownParameter(known []string) string {
 // ParseWaitQuery reads the query of GET /wait as the request that POST /wait would have. The first fault of the
 // expression is reported, and every other.
 func ParseWaitQuery(q url.Values) (WaitRequest, []FieldError) {
-	f := CheckQuery(q, "all", "any", "at_least", "of", "timeout", "results", "cancel_rest", "cursor")
+	f := CheckQuery(q, "all", "any", "at_least", "of", "timeout", "results", "cancel_rest", "on_disconnect",
+		"cursor")
 	expr, err := ParseQuery(q)
 	if err != nil {
 		f = append(f, err.(FieldError)) //nolint:errorlint // its documented type
 	}
-	r := WaitRequest{For: expr, Results: Results(q.Get("results")), Cursor: q.Get("cursor")}
+	r := WaitRequest{
+		For: expr, Results: Results(q.Get("results")), Cursor: q.Get("cursor"),
+		OnDisconnect: OnDisconnect(q.Get("on_disconnect")),
+	}
 	if q.Has("timeout") {
 		d, err := ParseDuration(q.Get("timeout"))
 		if err != nil {

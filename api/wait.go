@@ -20,13 +20,23 @@ const (
 	ResultsNone  Results = "none"  // only ref, outcome and at
 )
 
+// OnDisconnect says what becomes of pending futures when the caller who waits for them leaves.
+type OnDisconnect string
+
+// What becomes of them.
+const (
+	DisconnectKeep   OnDisconnect = "keep"   // they go on; the default
+	DisconnectCancel OnDisconnect = "cancel" // those that nobody else waits for are cancelled
+)
+
 // WaitRequest is the body of POST /wait.
 type WaitRequest struct {
-	For        Expr      `json:"for"`
-	Timeout    *Duration `json:"timeout,omitzero"` // how long to hold the answer; the server's --max-wait when nil
-	Results    Results   `json:"results,omitzero"`
-	CancelRest bool      `json:"cancel_rest,omitzero"` // once decided, cancel its futures that are still pending
-	Cursor     string    `json:"cursor,omitzero"`      // of an earlier answer: report as done only what is new
+	For          Expr         `json:"for"`
+	Timeout      *Duration    `json:"timeout,omitzero"` // how long to hold the answer; the server's --max-wait when nil
+	Results      Results      `json:"results,omitzero"`
+	CancelRest   bool         `json:"cancel_rest,omitzero"` // once decided, cancel its futures that are still pending
+	OnDisconnect OnDisconnect `json:"on_disconnect,omitzero"`
+	Cursor       string       `json:"cursor,omitzero"` // of an earlier answer: report as done only what is new
 }
 
 // WaitAnswer is the state of a wait: 200 when decided, 202 when pending.
@@ -46,4 +56,5 @@ type Leaf struct {
 	Generation *uint64 `json:"generation,omitzero"` // of an event, with ResultsState
 	Future     *Future `json:"future,omitzero"`     // with ResultsFull
 	Event      *Event  `json:"event,omitzero"`      // with ResultsFull
+	Group      *Group  `json:"group,omitzero"`      // with ResultsFull
 }

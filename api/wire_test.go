@@ -128,7 +128,7 @@ func TestEventsPagesAndTheLoopAreValid(t *testing.T) {
 	mustBe(t, schema(t, "WaitAnswer"), marshal(t, api.WaitAnswer{Outcome: api.OutcomePending}))
 	loop := api.LoopState{
 		Now: t0, Inbox: api.LoopInbox{RequestsMax: 1}, Workers: api.LoopWorkers{Max: 1},
-		Waits: []api.LoopWait{{Since: t0, Kind: api.WaitHTTP, For: event("a"), Outcome: api.OutcomePending, Pending: 1}},
+		Waits: []api.LoopWait{{Since: t0, Kind: api.WaitHTTP, For: new(event("a")), Outcome: api.OutcomePending, Pending: 1}},
 	}
 	mustBe(t, schema(t, "LoopState"), marshal(t, loop))
 	if got := string(marshal(t, api.EventPage{})); got != `{"events":[],"next_cursor":null}` {

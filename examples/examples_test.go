@@ -44,6 +44,7 @@ func start(t *testing.T) world {
 		"-o",
 		bin+string(filepath.Separator),
 		"../cmd/server",
+		"../cmd/await",
 		"./flaky",
 		"./release",
 	)

@@ -40,13 +40,15 @@ var wireTypes = map[string]reflect.Type{
 	"Circuit": reflect.TypeFor[api.Circuit](), "CircuitLinks": reflect.TypeFor[api.CircuitLinks](),
 	"CallbackView": reflect.TypeFor[api.CallbackView](), "CallbackMessage": reflect.TypeFor[api.CallbackMessage](),
 	"WebhookKeys": reflect.TypeFor[api.WebhookKeys](), "WebhookKey": reflect.TypeFor[api.WebhookKey](),
-	"ProblemPage": reflect.TypeFor[api.ProblemPage](),
+	"ProblemPage": reflect.TypeFor[api.ProblemPage](), "GroupRequest": reflect.TypeFor[api.GroupRequest](),
+	"Group": reflect.TypeFor[api.Group](), "GroupMembers": reflect.TypeFor[api.GroupMembers](),
+	"GroupLinks": reflect.TypeFor[api.GroupLinks](), "GroupPage": reflect.TypeFor[api.GroupPage](),
 }
 
 // handRead is the schemas whose Go type reads and writes itself, and the forms of a type that is in wireTypes: Expr's
 // round trip and the request types' own tests speak for them.
 var handRead = []string{
-	"EventExpr", "FutureExpr", "SleepExpr", "UntilExpr", "AllExpr", "AnyExpr", "AtLeastExpr", "SettledExpr",
+	"EventExpr", "FutureExpr", "GroupExpr", "SleepExpr", "UntilExpr", "AllExpr", "AnyExpr", "AtLeastExpr", "SettledExpr",
 	"PromiseRequest", "TimerRequest", "DurableWaitRequest", "FetchResult", "ValueResult",
 	"RequestHeaders", "AnswerHeaders", "Labels",
 }
@@ -390,6 +392,7 @@ func TestBoundsAreTheSame(t *testing.T) {
 		{api.MessageRunesMax, "schemas/RejectRequest/properties/message/maxLength"},
 		{api.CursorBytesMax, "schemas/Cursor/maxLength"},
 		{api.LimitKeyBytesMax, "schemas/LimitKey/maxLength"},
+		{api.WaitCursorBytesMax, "schemas/WaitCursor/maxLength"},
 		{api.ConcurrencyMax, "schemas/Limit/properties/concurrency/maximum"},
 		{api.RateMax, "schemas/Limit/properties/rate/maximum"},
 		{api.AttemptsMax, "schemas/Retry/properties/max_attempts/maximum"},

@@ -107,18 +107,24 @@ func (s *Server) Call(method, path string, in, out any) error {
 }
 
 // Resident is the memory of the server's process, in bytes.
-func (s *Server) Resident() (float64, error) {
+func (s *Server) Resident() (float64, error) { return s.status("VmRSS:") }
+
+// ResidentMost is the most that Resident ever was.
+func (s *Server) ResidentMost() (float64, error) { return s.status("VmHWM:") }
+
+// status reads one line of the process's status, in bytes.
+func (s *Server) status(name string) (float64, error) {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
 	if err != nil {
 		return 0, err
 	}
 	for line := range strings.Lines(string(status)) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+		if rest, ok := strings.CutPrefix(line, name); ok {
 			kib, err := strconv.ParseFloat(strings.Fields(rest)[0], 64)
 			return kib * 1024, err
 		}
 	}
-	return 0, fmt.Errorf("no VmRSS in the status of the server")
+	return 0, fmt.Errorf("no %s in the status of the server", name)
 }
 
 // Gauge reads one metric without labels.

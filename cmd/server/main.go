@@ -4,6 +4,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -26,6 +27,7 @@ var version = ""
 type commands struct {
 	Serve       serve       `cmd:"" default:"withargs" help:"Run the server (this is what happens without a verb)."`
 	Key         key         `cmd:"" help:"Make keys for --api-keys-file."`
+	CheckURL    checkURL    `cmd:"" name:"check-url" help:"Show what each stage of the egress rules says of a URL. Exit 0 if it may be fetched, 1 if not, 2 if its name cannot be resolved."`
 	Healthcheck healthcheck `cmd:"" help:"Exit 0 if a server answers that it is healthy; for containers."`
 	Version     showVersion `cmd:"" help:"Show the version."`
 }
@@ -42,6 +44,9 @@ func main() {
 	)
 	if err := parsed.Run(); err != nil {
 		fmt.Fprintln(os.Stderr, "awaitd:", err)
+		if errors.Is(err, app.ErrUnknown) {
+			os.Exit(2)
+		}
 		os.Exit(1)
 	}
 }
@@ -84,13 +89,30 @@ func (k *keyNew) Run() error {
 	return nil
 }
 
+type checkURL struct {
+	URL         string   `arg:"" help:"The URL, as a fetch would name it."`
+	AllowTarget []string `placeholder:"TARGET" help:"What the server is told to allow."`
+	Addr        string   `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where the server listens: it refuses itself."`
+}
+
+// Run shows the verdict of each stage.
+func (c *checkURL) Run() error {
+	return app.CheckURL(context.Background(), os.Stdout, app.Options{AllowTarget: c.AllowTarget, Addr: c.Addr}, c.URL)
+}
+
 type healthcheck struct {
-	URL      string        `arg:"" optional:"" default:"http://127.0.0.1:8080" help:"Where the server answers."`
+	URL      string        `arg:"" optional:"" help:"Where the server answers; without it, at --addr on this machine."`
+	Addr     string        `default:"127.0.0.1:8080" help:"What the server was told to listen on."`
 	Patience time.Duration `default:"0s" help:"Ask again for this long before giving up."`
 }
 
 // Run asks the server until it is healthy or patience ends.
-func (h *healthcheck) Run() error { return app.Healthcheck(h.URL, h.Patience) }
+func (h *healthcheck) Run() error {
+	if h.URL == "" {
+		h.URL = app.URLOn(h.Addr)
+	}
+	return app.Healthcheck(h.URL, h.Patience)
+}
 
 type showVersion struct{}
 

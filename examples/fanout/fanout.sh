@@ -10,6 +10,11 @@ set -eu
 awaitd=${AWAITD_URL:-http://127.0.0.1:8080}
 target=${TARGET_URL:-http://127.0.0.1:9090}
 
+# post sends the JSON on standard input.
+post() {
+    curl --fail-with-body -sS -H 'Content-Type: application/json' --data-binary @- "$awaitd$1"
+}
+
 # 20 fetches in one call: all are accepted, or none. Each is tried up to 5 times.
 ids=$(
     seq 1 20 |
@@ -19,7 +24,7 @@ ids=$(
             timeout: "1s",
             retry: {max_attempts: 5, min_backoff: "100ms", max_backoff: "500ms"}
         }]}' |
-        curl --fail-with-body -sS --json @- "$awaitd/fetch/batch" |
+        post /fetch/batch |
         jq -c '[.futures[].id]'
 )
 
@@ -27,7 +32,7 @@ ids=$(
 tries=1
 while [ "$tries" -le 10 ]; do
     answer=$(jq -nc --argjson ids "$ids" '{for: {all: [$ids[] | {settled: .}]}, timeout: "30s"}' |
-        curl --fail-with-body -sS --json @- "$awaitd/wait")
+        post /wait)
     [ "$(printf '%s' "$answer" | jq -r .outcome)" = pending ] || break
     tries=$((tries + 1))
 done

@@ -4,8 +4,8 @@
 //	go run ./examples/flaky &
 //	go run ./cmd/server --allow-target 127.0.0.1/32 &
 //	go run ./examples/release &
-//	curl --json '{"sha":"4f2a"}' http://127.0.0.1:8080/events/tests-passed/set
-//	curl --json '{"tag":"v1.2"}' http://127.0.0.1:8080/events/image-built/set
+//	curl -H 'Content-Type: application/json' -d '{"sha":"4f2a"}' http://127.0.0.1:8080/events/tests-passed/set
+//	curl -H 'Content-Type: application/json' -d '{"tag":"v1.2"}' http://127.0.0.1:8080/events/image-built/set
 //
 // AWAITD_URL and TARGET_URL say where the two are.
 package main

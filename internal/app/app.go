@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/awaitd/awaitd/internal/await"
+	"github.com/awaitd/awaitd/internal/console"
 	"github.com/awaitd/awaitd/internal/fetch"
 	"github.com/awaitd/awaitd/internal/loop"
 	"github.com/awaitd/awaitd/internal/record"
@@ -30,6 +31,7 @@ import (
 type App struct {
 	options  Options
 	log      *slog.Logger
+	keys     *server.Keys // nil: nobody is asked for one
 	listener net.Listener
 	store    *store.Store
 	guard    *fetch.Guard
@@ -51,10 +53,11 @@ type closer struct {
 // New checks the options, reporting all faults together, and builds the server up to its listener: Addr says where
 // it will answer. Nothing runs yet. Close it if Run is never called.
 func New(o Options, log *slog.Logger) (*App, error) {
-	if err := o.validate(); err != nil {
+	keys, err := readKeys(o.APIKeysFile)
+	if err := errors.Join(o.validate(), err); err != nil {
 		return nil, err
 	}
-	a := &App{options: o, log: log}
+	a := &App{options: o, log: log, keys: keys}
 	if err := a.build(); err != nil {
 		return nil, errors.Join(err, a.Close())
 	}
@@ -94,7 +97,10 @@ func (a *App) build() (err error) {
 		limits.HostAttemptsMax = (limits.WorkersMax + 1) / 2
 	}
 	limits.FuturesPendingMax = a.options.MaxPending
+	limits.PendingBytesMax = int64(a.options.MaxPendingBytes)
 	limits.WaitersMax = a.options.MaxWaiters
+	limits.TTLDefault = a.options.FutureTTL
+	limits.EventTTL = a.options.EventTTL
 	clock := loop.NewClock()
 	a.kernel, err = await.New(await.Options{
 		Limits: limits, Store: a.store, Sequencer: sequence.NewLocal(position), Fetcher: a.fetcher,
@@ -109,7 +115,7 @@ func (a *App) build() (err error) {
 
 func (a *App) openStore() (err error) {
 	if a.options.Memory {
-		a.store = store.OpenMemory()
+		a.store = store.OpenMemoryWithin(int64(a.options.MaxMemory))
 		return nil
 	}
 	a.store, err = store.Open(store.Options{Dir: a.options.DataDir, Sync: a.options.Sync, Log: a.log})
@@ -134,6 +140,7 @@ func (a *App) buildFetcher() (err error) {
 	a.guard, err = fetch.NewGuard(fetch.GuardOptions{
 		AllowTargets:  a.options.AllowTarget,
 		DeniedTargets: []netip.AddrPort{a.listener.Addr().(*net.TCPAddr).AddrPort()},
+		ReportOnly:    a.options.EgressReportOnly,
 	})
 	if err != nil {
 		return err
@@ -165,23 +172,18 @@ type bodies struct{ store *store.Store }
 func (b bodies) Create() (fetch.BodyWriter, error) { return b.store.NewBody() }
 
 func (a *App) buildServer(registry *prometheus.Registry) error {
-	var keys *server.Keys
 	var hosts []string
-	if a.options.APIKeysFile != "" {
-		var err error
-		if keys, err = readKeys(a.options.APIKeysFile); err != nil {
-			return err
-		}
-	} else if !a.options.InsecureListen {
+	if a.keys == nil && !a.options.InsecureListen {
 		hosts = []string{}
 	}
 	var err error
 	a.server, err = server.New(server.Options{
-		Kernel: a.kernel, Bodies: a.store, Metrics: registry, Keys: keys, HostsAllowed: hosts,
-		Now: a.kernel.Wall, Admit: a.guard.Admit, Room: a.store.Room, WaitMax: a.options.MaxWait,
+		Kernel: a.kernel, Bodies: a.store, Metrics: registry, Keys: a.keys, HostsAllowed: hosts,
+		Now: a.kernel.Wall, Admit: a.guard.Admit,
+		Room: a.store.Room, Ready: a.writable, Spare: a.store.Spare, WaitMax: a.options.MaxWait,
 		WebhookKey:   a.signer.Public(),
 		KeyTTL:       a.options.IdempotencyTTL,
-		BodyBytesMax: int64(a.options.MaxBody), Version: a.options.Version, Log: a.log,
+		BodyBytesMax: int64(a.options.MaxBody), Console: console.New(), Log: a.log,
 	})
 	if err != nil {
 		return err
@@ -192,7 +194,23 @@ func (a *App) buildServer(registry *prometheus.Registry) error {
 	return nil
 }
 
+// readKeys reads the keys file; without one there are no keys.
+// writable says why the server cannot take work: its store writes no more, and the process is about to end.
+func (a *App) writable() error {
+	select {
+	case <-a.store.Failed():
+		return errStoreFailed
+	default:
+		return nil
+	}
+}
+
+var errStoreFailed = errors.New("the store cannot write any more")
+
 func readKeys(path string) (*server.Keys, error) {
+	if path == "" {
+		return nil, nil
+	}
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("open the keys file: %w", err)
@@ -233,7 +251,7 @@ func (a *App) Run(ctx context.Context) error {
 	case err = <-serving:
 		a.log.Error("the listener ended", "error", err)
 	case <-a.store.Failed():
-		err = errors.New("the store cannot write any more")
+		err = errStoreFailed
 		a.log.Error("the server ends", "error", err)
 	}
 	a.drain(turns)
@@ -290,6 +308,9 @@ func (a *App) greet() {
 		a.log.Warn("everything is kept in memory: it is lost when this process ends")
 	case !a.options.Sync:
 		a.log.Warn("commits do not wait for the disk: a crash may take back the last tenth of a second")
+	}
+	if a.options.EgressReportOnly {
+		a.log.Warn("targets that the rules refuse are fetched from all the same, and only reported here")
 	}
 	if a.options.APIKeysFile == "" && a.options.InsecureListen {
 		a.log.Warn("no keys are asked for: whoever reaches this address may fetch, read and cancel everything")

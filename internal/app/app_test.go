@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -24,12 +25,14 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// options are those of the command line's defaults, on a free port, with targets on this machine allowed.
+// options are those of the command line's defaults, on a free port, with targets on this machine allowed, and with time
+// for a machine that is busy.
 func options() Options {
 	return Options{
-		Addr: "127.0.0.1:0", AllowTarget: []string{"127.0.0.1/32"}, Workers: 64, MaxWait: time.Minute, MaxBody: 1 << 20,
-		MaxPending: 100_000, MaxWaiters: 10_000,
-		Memory: true, IdempotencyTTL: time.Hour, Grace: 10 * time.Second, LogFormat: "auto", Version: "test",
+		Addr: "127.0.0.1:0", AllowTarget: []string{"127.0.0.1/32"}, Workers: 64, MaxWait: time.Hour, MaxBody: 1 << 20,
+		MaxPending: 100_000, MaxPendingBytes: 1 << 30, MaxMemory: 1 << 30, MaxWaiters: 10_000,
+		Memory: true, FutureTTL: time.Hour, EventTTL: time.Hour, IdempotencyTTL: time.Hour, Grace: 10 * time.Second,
+		LogFormat: "auto", Version: "test",
 	}
 }
 
@@ -144,7 +147,7 @@ func counting(t *testing.T) (url string, counts func() map[string]int) {
 	return s.URL, func() map[string]int {
 		mu.Lock()
 		defer mu.Unlock()
-		return seen
+		return maps.Clone(seen)
 	}
 }
 
@@ -169,7 +172,7 @@ func TestTenThousandFetchesEachOnce(t *testing.T) {
 				Outcome string
 				Done    []struct{ Future future }
 			}
-			r.call("POST", "/wait", `{"for":{"all":[`+strings.Join(ids, ",")+`]},"timeout":"60s"}`, &answer, 200)
+			r.call("POST", "/wait", `{"for":{"all":[`+strings.Join(ids, ",")+`]},"timeout":"1h"}`, &answer, 200)
 			if answer.Outcome != "satisfied" || len(answer.Done) != batch {
 				t.Errorf("batch %d: %s with %d done", from, answer.Outcome, len(answer.Done))
 				return
@@ -206,7 +209,7 @@ func TestOneSetWakesTwoThousand(t *testing.T) {
 	for range parked {
 		all.Go(func() {
 			var e struct{ Set bool }
-			r.call("GET", "/events/go?wait=60s", "", &e, 200)
+			r.call("GET", "/events/go?wait=1h", "", &e, 200)
 			if e.Set {
 				woken.Add(1)
 			}
@@ -249,7 +252,7 @@ func TestDrainAnswersTheParkedAndWaitsForTheRunning(t *testing.T) {
 	r.call("POST", "/fetch?url="+target.URL, "", &f, 202)
 	<-arrived
 	answers := make(chan int, 2)
-	for _, path := range []string{"/events/never?wait=60s", "/futures/" + f.ID + "?wait=60s"} {
+	for _, path := range []string{"/events/never?wait=1h", "/futures/" + f.ID + "?wait=1h"} {
 		go func() { answers <- r.call("GET", path, "", nil, 202).StatusCode }()
 	}
 	r.untilWaiting(2)
@@ -344,18 +347,56 @@ func TestNothingPrivateIsReachableByDefault(t *testing.T) {
 	}
 }
 
-// All faults of the options come together, in the words of the command line.
-func TestAllFaultsAreReportedTogether(t *testing.T) {
-	_, err := New(Options{Addr: "0.0.0.0:0", MaxBody: -1}, slog.New(slog.DiscardHandler))
-	for flag := range strings.FieldsSeq("--addr --data-dir --workers --max-wait --max-body --max-pending --max-waiters") {
-		if err == nil || !strings.Contains(err.Error(), flag) {
-			t.Errorf("err = %v, does not name %s", err, flag)
+// A server in memory that is full of answers takes no more work, and takes it again when some have been deleted.
+func TestMemoryIsBounded(t *testing.T) {
+	target := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write(make([]byte, 320_000))
+	}))
+	t.Cleanup(target.Close)
+	o := options()
+	o.MaxMemory = 1 << 20
+	r := launch(t, o)
+	var kept []string
+	for {
+		var made struct {
+			future
+			Code string
+		}
+		if r.call("POST", "/fetch?wait=1h", `{"url":"`+target.URL+`"}`, &made, 200, 507); made.Code != "" {
+			if made.Code != "storage-full" {
+				t.Errorf("code %s", made.Code)
+			}
+			break
+		}
+		kept = append(kept, made.ID)
+		if len(kept) > 3 {
+			t.Fatalf("%d answers of 320 kB are kept in 1 MiB", len(kept))
 		}
 	}
-	o := options()
-	o.AllowTarget = []string{"10.0.0.0/99"}
-	if _, err := New(o, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "10.0.0.0/99") {
-		t.Errorf("a bad target: %v", err)
+	if len(kept) != 3 {
+		t.Errorf("%d answers of 320 kB are kept in 1 MiB", len(kept))
+	}
+	r.call("DELETE", "/futures/"+kept[0], "", nil, 204)
+	r.call("POST", "/fetch?wait=1h", `{"url":"`+target.URL+`"}`, nil, 200)
+}
+
+// All faults of the options come together, in the words of the command line.
+func TestAllFaultsAreReportedTogether(t *testing.T) {
+	keys := filepath.Join(t.TempDir(), "keys")
+	if err := os.WriteFile(keys, []byte("me:no hash\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o := Options{Addr: "0.0.0.0", MaxBody: -1, AllowTarget: []string{"10.0.0.0/99", "a b"}, APIKeysFile: keys}
+	_, err := New(o, slog.New(slog.DiscardHandler))
+	for _, fault := range []string{
+		"--addr", "--data-dir", "--workers", "--max-wait", "--max-body", "--max-pending", "--max-waiters",
+		"--max-pending-bytes", "--max-memory",
+		"--future-ttl", "--event-ttl", "--idempotency-ttl",
+		`allow-target "10.0.0.0/99"`, `allow-target "a b"`, keys + ": line 1",
+	} {
+		if err == nil || !strings.Contains(err.Error(), fault) {
+			t.Errorf("err = %v, does not name %s", err, fault)
+		}
 	}
 	o = options()
 	o.APIKeysFile = filepath.Join(t.TempDir(), "none")
@@ -401,14 +442,29 @@ func TestSizesAreRead(t *testing.T) {
 	}
 }
 
+// A server is asked where it listens, and on loopback where it listens everywhere.
+func TestTheHealthCheckAsksThisMachine(t *testing.T) {
+	for addr, want := range map[string]string{
+		"127.0.0.1:8080": "http://127.0.0.1:8080", "localhost:1": "http://localhost:1", "10.0.0.7:80": "http://10.0.0.7:80",
+		"0.0.0.0:81": "http://127.0.0.1:81", ":82": "http://127.0.0.1:82", "[::]:83": "http://127.0.0.1:83",
+		"[::1]:84": "http://[::1]:84",
+	} {
+		if got := URLOn(addr); got != want {
+			t.Errorf("%s is asked at %s, want %s", addr, got, want)
+		}
+	}
+}
+
 // Logs are JSON when nobody is at a terminal, and text when that is asked for.
 func TestLogsAreJSONUnlessAskedOtherwise(t *testing.T) {
-	for format, want := range map[string]string{"auto": `"msg":"hello"`, "json": `"msg":"hello"`, "text": `msg=hello`} {
+	for format, want := range map[string]string{
+		"auto": `"msg":"hello","grace":"10s"`, "json": `"msg":"hello","grace":"10s"`, "text": `msg=hello grace=10s`,
+	} {
 		file, err := os.Create(filepath.Join(t.TempDir(), "log"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		NewLog(Options{LogFormat: format}, file).Info("hello")
+		NewLog(Options{LogFormat: format}, file).Info("hello", "grace", 10*time.Second)
 		text, _ := os.ReadFile(file.Name())
 		_ = file.Close()
 		if !strings.Contains(string(text), want) {

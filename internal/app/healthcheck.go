@@ -2,7 +2,9 @@ package app
 
 import (
 	"errors"
+	"net"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
 	"time"
 )
@@ -17,6 +19,17 @@ func Healthcheck(url string, patience time.Duration) error {
 			return err
 		}
 	}
+}
+
+// URLOn is where a server on this machine answers that was told to listen on addr: where it listens on every address,
+// on loopback.
+func URLOn(addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	ip, notIP := netip.ParseAddr(host)
+	if err == nil && (host == "" || notIP == nil && ip.IsUnspecified()) {
+		addr = net.JoinHostPort("127.0.0.1", port)
+	}
+	return "http://" + addr
 }
 
 func ask(client *http.Client, url string) error {

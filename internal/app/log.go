@@ -20,6 +20,14 @@ func NewLog(o Options, w *os.File) *slog.Logger {
 	case o.LogFormat == "auto" && terminal:
 		return slog.New(tint.NewTextHandler(io.Writer(w), &tint.Options{Level: o.LogLevel, TimeFormat: "15:04:05.000"}))
 	default:
-		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: o.LogLevel}))
+		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: o.LogLevel, ReplaceAttr: readably}))
 	}
+}
+
+// readably writes durations as flags take them, "10s", where slog writes a number of nanoseconds.
+func readably(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		return slog.String(a.Key, a.Value.Duration().String())
+	}
+	return a
 }

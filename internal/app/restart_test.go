@@ -43,11 +43,11 @@ func TestTheNextServerGoesOn(t *testing.T) {
 
 	second := launch(t, o)
 	var got future
-	second.call("GET", "/futures/"+fetched.ID+"?wait=30s", "", &got, 200)
+	second.call("GET", "/futures/"+fetched.ID+"?wait=1h", "", &got, 200)
 	if got.State != "succeeded" || asked.Load() != 2 {
 		t.Errorf("the fetch: %+v, the target was asked %d times", got, asked.Load())
 	}
-	second.call("GET", "/futures/"+timer.ID+"?wait=30s", "", &got, 200)
+	second.call("GET", "/futures/"+timer.ID+"?wait=1h", "", &got, 200)
 	if got.State != "succeeded" {
 		t.Errorf("the timer: %+v", got)
 	}

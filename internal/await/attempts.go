@@ -22,7 +22,7 @@ func (s *State) start(f *future, h *host) {
 			fact.StartedAt = s.at
 		}
 	})
-	job := fetch.Job{ID: f.fact.ID, N: len(f.fact.Attempts) + 1, Request: f.fact.Request}
+	job := fetch.Job{ID: f.fact.ID, N: len(f.fact.Attempts) + 1, Request: f.fact.Request.Open()}
 	job.DeadlineAt = f.fact.DeadlineAt.Time()
 	s.effects = append(s.effects, launch{job})
 }
@@ -70,7 +70,7 @@ func (s *State) outcome(c *record.Outcome) {
 	case c.Attempt.Failure == nil:
 		s.settle(f, succeeded(c.Result))
 	case !c.Retry:
-		s.settle(f, ending{record.StateFailed, c.Result, c.Attempt.Failure})
+		s.settle(f, ending{state: record.StateFailed, result: c.Result, failure: c.Attempt.Failure})
 	case f.fact.DeadlineAt != 0 && next >= f.fact.DeadlineAt:
 		e := failed(record.FailDeadline,
 			"The deadline leaves no time for another attempt. The last one: "+c.Attempt.Failure.Message)

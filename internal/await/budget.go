@@ -36,8 +36,8 @@ func (s *State) tryAgain(f *future) {
 	s.tend(f.lane)
 }
 
-// release lets as many of the retries of l go on as the budget has room for.
-func (s *State) release(l *lane) {
+// releaseRetries lets as many of the retries of l go on as the budget has room for.
+func (s *State) releaseRetries(l *lane) {
 	for l.held.first != nil && l.hasBudget(s.at) {
 		l.tries.count(s.at, retries)
 		f := l.held.pop()

@@ -56,6 +56,7 @@ func (s *State) endCallback(f *future, state record.CallbackState) {
 		s.effects = append(s.effects, evict{f})
 		s.tally.calledBack(state)
 	}
+	s.pendingBytes -= f.fact.Callback.Bytes()
 	s.change(f, func(fact *record.Future) {
 		fact.ExpiresAt = max(fact.SettledAt.Add(fact.TTL), s.at)
 		fact.Callback = fact.Callback.With(func(c *record.Callback) {
@@ -67,7 +68,7 @@ func (s *State) endCallback(f *future, state record.CallbackState) {
 func (s *State) leaveCallback(f *future) {
 	s.callbacks--
 	s.arm(f, 0)
-	s.part(f)
+	s.delist(f)
 }
 
 // dueCallback is the time that armCallback set.
@@ -135,7 +136,11 @@ func (s *State) abortCallback(f *future) {
 func (s *State) dropCallback(f *future) {
 	s.leaveCallback(f)
 	s.abortCallback(f)
+	s.pendingBytes -= f.fact.Callback.Bytes()
 	delete(s.futures, f.fact.ID)
-	s.change(f, func(*record.Future) {})
+	if !f.dirty {
+		f.dirty = true
+		s.dirty = append(s.dirty, f)
+	}
 	f.fact = nil
 }

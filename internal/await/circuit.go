@@ -136,12 +136,15 @@ func (c *circuit) pass(at record.Time) (changed bool) {
 	return true
 }
 
-// restore goes on where a server before this one ended. What was under way is forgotten.
-func (c *circuit) restore(fact record.Circuit) {
+// restore goes on where a server before this one ended, and reports whether it must be remembered otherwise. What was
+// under way is forgotten.
+func (c *circuit) restore(fact record.Circuit, at record.Time) (changed bool) {
 	c.Circuit = fact
+	c.ProbeAt = min(c.ProbeAt, at.Add(CircuitOpenMost))
 	if c.State == record.CircuitClosed && c.Openings > 0 {
 		c.slots = CircuitRampFirst
 	}
+	return c.Circuit != fact
 }
 
 // changeCircuit keeps account of circuits by state while one changes.

@@ -9,15 +9,18 @@ import (
 
 // The callers' mistakes and the bounds they may meet. The door maps each to one problem code.
 var (
-	ErrBusy           = errors.New("await: too many requests are waiting for their turn")
-	ErrDraining       = errors.New("await: the server is shutting down")
-	ErrEnded          = errors.New("await: the kernel has ended")
-	ErrTooManyFutures = errors.New("await: too many futures are pending")
-	ErrTooManyEvents  = errors.New("await: too many events are remembered or waited for")
-	ErrTooManyWaiters = errors.New("await: too many waits are held")
-	ErrNotSettleable  = errors.New("await: only a promise can be settled from outside")
-	ErrKeyReused      = errors.New("await: the idempotency key was used for another request")
-	ErrNotSettled     = errors.New("await: the future is still pending")
+	ErrBusy            = errors.New("await: too many requests are waiting for their turn")
+	ErrDraining        = errors.New("await: the server is shutting down")
+	ErrEnded           = errors.New("await: the kernel has ended")
+	ErrTooManyFutures  = errors.New("await: too many futures are pending")
+	ErrFuturesTooLarge = errors.New("await: the requests of pending futures take too many bytes")
+	ErrTooManyEvents   = errors.New("await: too many events are remembered or waited for")
+	ErrEventsTooLarge  = errors.New("await: the payloads of events take too many bytes")
+	ErrTooManyWaiters  = errors.New("await: too many waits are held")
+	ErrTooManyLeaves   = errors.New("await: the waits that are held have too many leaves")
+	ErrNotSettleable   = errors.New("await: only a promise can be settled from outside")
+	ErrKeyReused       = errors.New("await: the idempotency key was used for another request")
+	ErrNotSettled      = errors.New("await: the future is still pending")
 )
 
 // UnknownFutureError names a future that does not exist, or no more.
@@ -38,6 +41,17 @@ type SettledError struct{ Future *record.Future }
 func (e *SettledError) Error() string {
 	return fmt.Sprintf("await: the future %s is settled already", e.Future.ID)
 }
+
+// RefusedError carries the future that stands in the way, as it was when it did. It wraps ErrNotSettleable or
+// ErrNotSettled.
+type RefusedError struct {
+	View   View
+	Reason error
+}
+
+func (e *RefusedError) Error() string { return fmt.Sprintf("%v: %s", e.Reason, e.View.ID) }
+
+func (e *RefusedError) Unwrap() error { return e.Reason }
 
 // errCold says that apply does not know a future: it is settled and only in the store, or unknown.
 var errCold = errors.New("await: not in memory")

@@ -26,13 +26,21 @@ type wait struct {
 	expr    *api.Expr
 	parts   []part
 	leaves  []leaf
-	order   []int32 // decided leaves, first decided first
+	order   []int32     // decided leaves, first decided first
+	began   record.Time // what sleeps count from
+	since   uint64      // serial after which sets and pulses count, whether the flag is still up or not
+	told    int         // so many of order were reported before
+	sum     uint64      // of its leaves
 	outcome Outcome
 	owner   owner
 }
 
-// owner is told when a wait is decided, once.
-type owner interface{ decided(w *wait) }
+// owner is told of each leaf that is decided, and once when the whole is. It is told in the middle of what decided
+// them, so it only notes what is to come of it.
+type owner interface {
+	progressed(l *leaf)
+	decided(w *wait)
+}
 
 // part is an operator in the tree: it is satisfied by need satisfied parts of its own, and fails when fewer than
 // that can still be. `all` needs all, `any` one, `settled` is satisfied by its one part either way.
@@ -56,8 +64,10 @@ type leaf struct {
 	at      record.Time
 	event   *events.Event // waited on; nil: not parked on one
 	future  *future       // waited on; nil: not parked on one
+	group   *group        // waited on; nil: not parked on one
 	timer   loop.WheelHandle
-	fact    any // *record.Event or *record.Future that decided it
+	fact    any    // *record.Event, *record.Future or *record.Group that decided it; nil: only its mark is known
+	mark    uint64 // of the event its generation, of the future its state, as they decided it
 }
 
 // build lays e out flat: parts and leaves in the order of the expression.
@@ -83,21 +93,56 @@ func (w *wait) build(e *api.Expr, parent int32) {
 // newWait evaluates e as things stand. Futures that are not in memory must be in known: they are settled. If some are
 // in neither, their ids come back instead. All that is decided already is reported, in the order of the expression,
 // even if less of it decided the whole.
-func (s *State) newWait(e *api.Expr, known map[string]*record.Future, o owner) (w *wait, missing []string) {
-	w = &wait{state: s, expr: e, owner: o, leaves: make([]leaf, 0, e.Leaves())}
-	w.build(e, -1)
-	for i := range w.leaves {
-		if l := &w.leaves[i]; l.expr.Op == api.OpFuture && s.futures[l.expr.Ref] == nil && known[l.expr.Ref] == nil {
-			missing = append(missing, l.expr.Ref)
+func (s *State) newWait(
+	r WaitRequest, known map[string]*record.Future, o owner,
+) (w *wait, missing []string, err error) {
+	w = s.layOut(r.For, o)
+	w.sum = r.sum
+	for n := range w.leaves {
+		if l := w.leaves[n].expr; r.from == nil || !r.from.decided.has(n) {
+			missing = s.missing(l, known, missing)
+			if err := s.groupsKnown(l); err != nil {
+				return nil, nil, err
+			}
 		}
 	}
 	if len(missing) > 0 {
-		return nil, missing
+		return nil, missing, nil
 	}
+	if r.from != nil {
+		w.goOn(r.from, known)
+	}
+	w.look(known)
+	return w, nil, nil
+}
+
+// missing adds to ids the futures in e that are neither in memory nor known.
+func (s *State) missing(e *api.Expr, known map[string]*record.Future, ids []string) []string {
+	if e.Op == api.OpFuture && s.futures[e.Ref] == nil && known[e.Ref] == nil {
+		return append(ids, e.Ref)
+	}
+	for i := range e.Of {
+		ids = s.missing(&e.Of[i], known, ids)
+	}
+	return ids
+}
+
+// layOut is the wait for e, of which nothing has been looked at.
+func (s *State) layOut(e *api.Expr, o owner) *wait {
+	w := &wait{
+		state: s, expr: e, owner: o, began: s.at, since: s.events.Serial(), leaves: make([]leaf, 0, e.Leaves()),
+	}
+	w.build(e, -1)
+	return w
+}
+
+// look decides what has happened already.
+func (w *wait) look(known map[string]*record.Future) {
 	for i := range w.leaves {
-		w.leaves[i].look(known)
+		if w.leaves[i].outcome == Pending {
+			w.leaves[i].look(known)
+		}
 	}
-	return w, nil
 }
 
 // sleep keeps at it until w, which is pending, is decided. It comes right after newWait: nothing may happen in between.
@@ -115,7 +160,8 @@ func (l *leaf) look(known map[string]*record.Future) {
 	switch l.expr.Op {
 	case api.OpEvent:
 		fact := s.events.Look(l.expr.Ref)
-		if target := generation(l.expr); target > 0 && fact.Generation >= target || target == 0 && fact.Set {
+		up := fact.Set || fact.Serial > l.wait.since
+		if target := generation(l.expr); target > 0 && fact.Generation >= target || target == 0 && up {
 			l.decide(Satisfied, fact.SetAt, fact)
 		}
 	case api.OpFuture:
@@ -126,9 +172,11 @@ func (l *leaf) look(known map[string]*record.Future) {
 		if fact.State.Settled() {
 			l.decideByFuture(fact)
 		}
+	case api.OpGroup:
+		l.lookAtGroup()
 	case api.OpSleep:
-		if l.expr.Sleep <= 0 {
-			l.decide(Satisfied, s.at, nil)
+		if t := l.wait.began.Add(l.expr.Sleep); t <= s.at {
+			l.decide(Satisfied, t, nil)
 		}
 	case api.OpUntil:
 		if t := record.TimeOf(l.expr.Until); t <= s.at {
@@ -153,13 +201,18 @@ func (l *leaf) park() {
 	l.waiter.Owner = l
 	switch l.expr.Op {
 	case api.OpEvent:
+		s.feeders.heed(l, 1)
 		l.event = s.events.Get(l.expr.Ref)
 		l.event.Wait(&l.waiter)
 	case api.OpFuture:
 		l.future = s.futures[l.expr.Ref]
-		l.future.waiters.Add(&l.waiter)
+		s.attention(l.future, func() { l.future.waiters.Add(&l.waiter) })
+	case api.OpGroup:
+		s.feeders.heed(l, 1)
+		l.group = s.groups[l.expr.Ref]
+		l.group.waiters.Add(&l.waiter)
 	case api.OpSleep:
-		l.timer = s.due.Insert(onWheel(s.at.Add(l.expr.Sleep)), l)
+		l.timer = s.due.Insert(onWheel(l.wait.began.Add(l.expr.Sleep)), l)
 	case api.OpUntil:
 		l.timer = s.due.Insert(onWheel(record.TimeOf(l.expr.Until)), l)
 	}
@@ -170,11 +223,16 @@ func (l *leaf) leave() {
 	s := l.wait.state
 	switch {
 	case l.event != nil:
-		s.events.Leave(l.event, &l.waiter)
+		s.feeders.heed(l, -1)
+		s.events.Leave(l.event, &l.waiter, s.at)
 		l.event = nil
 	case l.future != nil:
-		l.future.waiters.Remove(&l.waiter)
+		s.attention(l.future, func() { l.future.waiters.Remove(&l.waiter) })
 		l.future = nil
+	case l.group != nil:
+		s.feeders.heed(l, -1)
+		l.group.waiters.Remove(&l.waiter)
+		l.group = nil
 	case l.timer != zeroTimer:
 		s.due.Cancel(l.timer)
 		l.timer = zeroTimer
@@ -189,12 +247,17 @@ func (l *leaf) Wake() {
 		l.decideByFuture(fact)
 		return
 	}
+	if l.group != nil {
+		l.wakeByGroup()
+		return
+	}
 	fact := l.event.Fact()
 	if fact.Generation < generation(l.expr) {
 		l.event.Wait(&l.waiter)
 		return
 	}
 	l.event = nil
+	l.wait.state.feeders.heed(l, -1)
 	l.decide(Satisfied, l.wait.state.at, fact)
 }
 
@@ -214,9 +277,26 @@ func (l *leaf) decideByFuture(fact *record.Future) {
 
 // decide settles the leaf and carries what follows from it towards the root.
 func (l *leaf) decide(o Outcome, at record.Time, fact any) {
+	l.at, l.fact = at, fact
+	switch f := fact.(type) {
+	case *record.Event:
+		l.mark = f.Generation
+	case *record.Future:
+		l.mark = uint64(f.State)
+	}
+	l.enter(o)
+	l.wait.owner.progressed(l)
+	l.rise(o)
+}
+
+// enter puts the leaf among the decided ones.
+func (l *leaf) enter(o Outcome) {
+	l.outcome = o
+	l.wait.order = append(l.wait.order, l.number)
+}
+
+func (l *leaf) rise(o Outcome) {
 	w := l.wait
-	l.outcome, l.at, l.fact = o, at, fact
-	w.order = append(w.order, l.number)
 	for up := l.parent; ; up = w.parts[up].parent {
 		if up < 0 {
 			w.conclude(o)

@@ -11,15 +11,17 @@ type EventAnswer struct {
 	Woken int
 }
 
-// changeEvent does what a caller asks of a named event, within the bound on names.
+// changeEvent does what a caller asks of a named event, within the bounds on names and payloads.
 func (s *State) changeEvent(c *record.EventChange) (EventAnswer, error) {
 	counts := c.Op == record.EventSet || c.Op == record.EventPulse
-	switch {
-	case s.events.Known(c.Name):
-	case !counts:
+	known := s.events.Known(c.Name)
+	switch more := c.Payload.Bytes() - s.events.Look(c.Name).Payload.Bytes(); {
+	case !counts && !known:
 		return EventAnswer{Event: s.events.Look(c.Name)}, nil
-	case s.events.Len() >= s.limits.EventsMax:
+	case counts && !known && s.events.Len() >= s.limits.EventsMax:
 		return EventAnswer{}, ErrTooManyEvents
+	case counts && more > 0 && s.events.Bytes()+more > s.limits.EventBytesMax:
+		return EventAnswer{}, ErrEventsTooLarge
 	}
 	return s.flag(c), nil
 }
@@ -36,29 +38,60 @@ func (s *State) flag(c *record.EventChange) EventAnswer {
 		s.events.Pulse(c.Name, c.Payload, s.at)
 		s.tally.eventSets.Inc()
 	case record.EventClear:
-		s.events.Clear(e)
+		s.events.Clear(e, s.at)
 	case record.EventDelete:
 		s.events.Delete(e)
 	}
-	s.fallAt(e, e.Fact().ExpiresAt)
+	s.fade(e)
 	return EventAnswer{Event: e.Fact(), Woken: int(s.decided - before)}
 }
 
-// fallAt makes the flag of e fall at that time, and at no other. Zero: never.
-func (s *State) fallAt(e *events.Event, at record.Time) {
+// fade makes e fall when its ttl has passed, or, when it is down, be looked at when it may have been idle for long.
+// Nothing else is to happen to it by itself.
+func (s *State) fade(e *events.Event) {
 	if e.Expiry != zeroTimer {
 		s.due.Cancel(e.Expiry)
 		e.Expiry = zeroTimer
 	}
-	if at != 0 {
-		e.Expiry = s.due.Insert(onWheel(at), fall{e})
+	at := e.Fact().ExpiresAt
+	switch {
+	case at != 0:
+	case e.Fact().Set || e.Fact().Generation == 0: // it stays as it is, or is not remembered at all
+		return
+	default:
+		since, idle := e.Idle()
+		if !idle {
+			since = s.at
+		}
+		at = since.Add(s.limits.EventTTL)
 	}
+	e.Expiry = s.due.Insert(onWheel(at), fading{e})
 }
 
-// fall lowers a flag whose ttl has passed.
-type fall struct{ event *events.Event }
+// fading is the end of a ttl of an event: the one its set gave it, or the one of idle events.
+type fading struct{ event *events.Event }
 
-func (f fall) due(s *State) {
-	f.event.Expiry = zeroTimer
-	s.events.Clear(f.event)
+func (f fading) due(s *State) {
+	e := f.event
+	e.Expiry = zeroTimer
+	if since, idle := e.Idle(); idle && since.Add(s.limits.EventTTL) <= s.at {
+		s.events.Delete(e)
+		return
+	}
+	if at := e.Fact().ExpiresAt; at != 0 && at <= s.at {
+		s.events.Clear(e, s.at)
+	}
+	s.fade(e)
+}
+
+// roomToSet reports whether the names that futures will set when they succeed, as far as they are new, fit beside those
+// that are known.
+func (s *State) roomToSet(futures []record.NewFuture) bool {
+	fresh := map[string]bool{}
+	for i := range futures {
+		if name := futures[i].Sets; name != "" && !s.events.Known(name) {
+			fresh[name] = true
+		}
+	}
+	return len(fresh) == 0 || s.events.Len()+len(fresh) <= s.limits.EventsMax
 }

@@ -29,8 +29,8 @@ func TestAFetchRunsAndSucceeds(t *testing.T) {
 		if f.State != record.StateSucceeded || f.Result.Status != 200 || string(f.Result.Body.Inline) != "ok" {
 			h.Errorf("future = %+v", f.Future)
 		}
-		if f.Request.URL == "" || f.Request.Headers != nil || f.Request.Body != nil {
-			h.Errorf("kept of the request: %+v", f.Request)
+		if r := f.Request.Open(); r.URL == "" || r.Headers != nil || r.Body != nil {
+			h.Errorf("kept of the request: %+v", r)
 		}
 		if got := f.SettledAt.Sub(f.CreatedAt); got != time.Second {
 			h.Errorf("took %v", got)
@@ -149,7 +149,7 @@ func TestFetchesQueueFairlyForWorkers(t *testing.T) {
 		var all []record.NewFuture
 		for _, id := range []string{"a1", "a2", "a3", "a4", "b1", "c1"} {
 			f := newFetch(id)
-			f.Request.URL = "http://" + id[:1] + ".example/"
+			f.Request = requestTo(id[:1] + ".example").Pack()
 			all = append(all, f)
 		}
 		if _, err := h.kernel.Submit(h.Context(), all...); err != nil {
@@ -341,6 +341,62 @@ func TestAChosenIDIsTakenOnce(t *testing.T) {
 	})
 }
 
+// An id is free again as soon as its future has expired, whether it has been swept or not, or not even been committed.
+func TestAnExpiredIDIsFreeAgain(t *testing.T) {
+	inHouse(t, small(), func(h *house) {
+		create := func(ttl time.Duration) (View, error) {
+			p := record.NewFuture{ID: "p", Kind: record.KindPromise, TTL: ttl, Labels: []record.Label{{Key: "try", Value: "n"}}}
+			_, err := h.kernel.Submit(h.Context(), p)
+			if err != nil {
+				return View{}, err
+			}
+			return h.kernel.Future(h.Context(), "p")
+		}
+		settle := func() {
+			if _, err := h.kernel.Resolve(h.Context(), "p", []byte("1")); err != nil {
+				h.Error(err)
+			}
+		}
+		first, err := create(heartbeatEvery / 5) // it expires long before anything looks for what has expired
+		if err != nil {
+			h.Fatal(err)
+		}
+		settle()
+		var taken *IDTakenError
+		if _, err := create(0); !errors.As(err, &taken) {
+			h.Errorf("before it expires: %v", err)
+		}
+		time.Sleep(heartbeatEvery / 5)
+		second, err := create(time.Millisecond)
+		if err != nil || second.State != record.StatePending || second.CreatedAt == first.CreatedAt {
+			h.Fatalf("as soon as it has expired: %+v, %v", second.Future, err)
+		}
+		h.store.hold()
+		go settle()
+		time.Sleep(time.Second) // the settle is not committed yet, and has expired
+		third := make(chan error)
+		go func() {
+			_, err := create(time.Hour)
+			third <- err
+		}()
+		synctest.Wait()
+		h.store.letGo(false)
+		if err := <-third; err != nil {
+			h.Errorf("expired before it was committed: %v", err)
+		}
+		time.Sleep(time.Second) // the sweeps of the first two leave the third alone
+		q := record.FutureQuery{Limit: 10, Label: &record.Label{Key: "try", Value: "n"}}
+		page, _, err := h.kernel.Futures(h.Context(), q)
+		if err != nil || len(page) != 1 || page[0].State != record.StatePending {
+			h.Errorf("left: %v, %v", page, err)
+		}
+		settled := h.store.Count(record.KindPromise, record.StateSucceeded)
+		if pending := h.store.Count(record.KindPromise, record.StatePending); settled != 0 || pending != 1 {
+			h.Errorf("counted: %d settled, %d pending", settled, pending)
+		}
+	})
+}
+
 // Deadlines end whatever a future is doing: queueing, running, backing off, waiting for somebody.
 func TestDeadlines(t *testing.T) {
 	inHouse(t, small(), func(h *house) {
@@ -509,7 +565,8 @@ func TestBoundsAreAnswers(t *testing.T) {
 		}
 		h.forget("two")
 		h.clear("one")
-		w1, w2, w3 := h.wait(`"event:x"`), h.wait(`"event:one"`), h.wait(`"event:one"`)
+		w1 := h.wait(`{"all":["event:x","event:x"]}`) // a name counts once
+		w2, w3 := h.wait(`"event:one"`), h.wait(`"event:one"`)
 		if a, b, c := w1.now(), w2.now(), w3.now(); a != "sleeps" || b != "sleeps" || c != ErrTooManyWaiters.Error() {
 			h.Errorf("three waits: %s, %s, %s", a, b, c)
 		}
@@ -523,6 +580,103 @@ func TestBoundsAreAnswers(t *testing.T) {
 		}
 		if got := h.wait(`"sleep:1s"`).now(); got != "sleeps" {
 			h.Errorf("in the place that is free: %s", got)
+		}
+	})
+}
+
+// What callers leave behind is bounded in bytes and leaves, too, and given back when it is not needed any more.
+func TestBytesAndLeavesAreBounded(t *testing.T) {
+	limits := small()
+	size := int64(len(newFetch("a").Request))
+	limits.PendingBytesMax, limits.EventBytesMax, limits.WaitLeavesHeldMax = 2*size+5, 10, 3
+	inHouse(t, limits, func(h *house) {
+		labelled := newFetch("c")
+		labelled.Labels = []record.Label{{Key: "key", Value: "val"}}
+		h.submit("a", "b")
+		if _, err := h.kernel.Submit(h.Context(), newFetch("d")); !errors.Is(err, ErrFuturesTooLarge) {
+			h.Errorf("a third request: %v", err)
+		}
+		h.succeed("a", 1)
+		if _, err := h.kernel.Submit(h.Context(), labelled); !errors.Is(err, ErrFuturesTooLarge) {
+			h.Errorf("a third request with labels: %v", err)
+		}
+		h.submit("d")
+		if _, err := h.kernel.Cancel(h.Context(), "b"); err != nil {
+			h.Error(err)
+		}
+		h.succeed("d", 1)
+		if h.kernel.state.pendingBytes != 0 {
+			h.Errorf("%d bytes are kept of nothing", h.kernel.state.pendingBytes)
+		}
+
+		set := func(name, payload string) error {
+			c := &record.EventChange{Name: name, Op: record.EventSet, Payload: &record.Payload{Data: []byte(payload)}}
+			_, err := h.kernel.ChangeEvent(h.Context(), c)
+			return err
+		}
+		if err := errors.Join(set("e", "12345678"), set("f", "12"), set("e", "87654321"), set("e", "1234567")); err != nil {
+			h.Error(err)
+		}
+		if err := set("f", "1234"); !errors.Is(err, ErrEventsTooLarge) {
+			h.Errorf("an eleventh byte: %v", err)
+		}
+		h.forget("e")
+		if err := errors.Join(set("f", "1234567890"), set("g", "")); err != nil {
+			h.Error(err)
+		}
+
+		w1, w2 := h.wait(`{"all":["event:x","event:y"]}`), h.wait(`{"any":["event:x","event:y"]}`)
+		if a, b := w1.now(), w2.now(); a != "sleeps" || b != ErrTooManyLeaves.Error() {
+			h.Errorf("four leaves: %s, %s", a, b)
+		}
+		h.set("x")
+		h.set("y")
+		if got := w1.now(); got != "satisfied: event:x event:y" {
+			h.Errorf("the first: %s", got)
+		}
+		w3 := h.wait(`{"all":["event:1","event:2","event:3"]}`)
+		if got := w3.now(); got != "sleeps" {
+			h.Errorf("three leaves in the room that is free: %s", got)
+		}
+	})
+}
+
+// A fetch that sets an event has room for it from its submit on: without room it is refused, and when it is settled
+// nothing is beyond the bound.
+func TestAFetchHasRoomForTheEventItSets(t *testing.T) {
+	limits := small()
+	limits.EventsMax = 2
+	inHouse(t, limits, func(h *house) {
+		submit := func(id, event string) error {
+			f := newFetch(id)
+			f.Sets = event
+			_, err := h.kernel.Submit(h.Context(), f)
+			return err
+		}
+		h.set("one")
+		for _, err := range []error{submit("f1", "two"), submit("f2", "two"), submit("f3", "one")} {
+			if err != nil {
+				h.Error(err)
+			}
+		}
+		if err := submit("f4", "three"); !errors.Is(err, ErrTooManyEvents) {
+			h.Errorf("a fetch that sets a third: %v", err)
+		}
+		third := &record.EventChange{Name: "three", Op: record.EventSet}
+		if _, err := h.kernel.ChangeEvent(h.Context(), third); !errors.Is(err, ErrTooManyEvents) {
+			h.Errorf("a third, while room is kept for the second: %v", err)
+		}
+		h.succeed("f1", 1)
+		if a := h.clear("two"); a.Event.Generation != 1 {
+			h.Errorf("two: %+v", a.Event)
+		}
+		h.forget("two")
+		if _, err := h.kernel.ChangeEvent(h.Context(), third); !errors.Is(err, ErrTooManyEvents) {
+			h.Errorf("the second is still to be set: %v", err)
+		}
+		h.failWith("f2", 1, record.FailConnect, -1)
+		if a := h.set("three"); a.Event.Generation != 1 {
+			h.Errorf("three: %+v", a.Event)
 		}
 	})
 }
@@ -561,7 +715,10 @@ func TestAFullInboxStillTakesOutcomes(t *testing.T) {
 // Bad limits are all named at once.
 func TestLimitsAreChecked(t *testing.T) {
 	_, err := New(Options{Limits: Limits{WorkersMax: 1, InboxMax: -1}})
-	for _, name := range []string{"InboxMax is -1", "FuturesPendingMax", "WaitersMax", "EventsMax", "TTLDefault"} {
+	for _, name := range []string{
+		"InboxMax is -1", "FuturesPendingMax", "PendingBytesMax", "WaitersMax", "WaitLeavesHeldMax", "EventsMax",
+		"EventBytesMax", "TTLDefault", "EventTTL",
+	} {
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("err = %v, does not name %s", err, name)
 		}

@@ -27,6 +27,7 @@ type house struct {
 	kernel  *Kernel
 	fetcher *targets
 	store   *slowStore
+	limits  Limits
 	ended   chan error
 }
 
@@ -38,18 +39,35 @@ func inHouse(t *testing.T, limits Limits, story func(*house)) {
 			T: t, fetcher: &targets{}, ended: make(chan error, 1),
 			store: &slowStore{Store: store.OpenMemory()},
 		}
-		k, err := New(Options{
-			Limits: limits, Store: h.store, Sequencer: sequence.NewLocal(0), Fetcher: h.fetcher, Wall: time.Now(),
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		h.kernel = k
-		go func() { h.ended <- k.Run() }()
-		synctest.Wait()
-		defer h.end()
+		h.limits = limits
+		h.begin()
+		defer func() { h.end() }()
 		story(h)
 	})
+}
+
+// begin starts a kernel on what the store has.
+func (h *house) begin() {
+	h.Helper()
+	k, err := New(Options{
+		Limits: h.limits, Store: h.store, Sequencer: sequence.NewLocal(0), Fetcher: h.fetcher, Wall: time.Now(),
+	})
+	if err == nil {
+		err = k.Recover(nil)
+	}
+	if err != nil {
+		h.Fatal(err)
+	}
+	h.kernel = k
+	go func() { h.ended <- k.Run() }()
+	synctest.Wait()
+}
+
+// restart ends the kernel, of which only the store is left, and starts another.
+func (h *house) restart() {
+	h.Helper()
+	h.end()
+	h.begin()
 }
 
 func (h *house) end() {
@@ -163,11 +181,42 @@ func (h *house) submit(ids ...string) {
 	}
 }
 
+// create makes futures as told.
+func (h *house) create(futures ...record.NewFuture) {
+	h.Helper()
+	if _, err := h.kernel.Submit(h.Context(), futures...); err != nil {
+		h.Error(err)
+	}
+}
+
+func waitFuture(id, expr string) record.NewFuture {
+	return record.NewFuture{ID: id, Kind: record.KindWait, For: []byte(expr)}
+}
+
+func fetchAfter(id, expr string) record.NewFuture {
+	f := newFetch(id)
+	f.After = []byte(expr)
+	return f
+}
+
 func newFetch(id string) record.NewFuture {
-	return record.NewFuture{ID: id, Kind: record.KindFetch, Request: &record.Request{
-		Method: "GET", URL: "http://" + id + ".example/", Retry: record.Retry{AttemptsMax: 3},
+	return record.NewFuture{ID: id, Kind: record.KindFetch, Request: requestTo(id + ".example").Pack()}
+}
+
+func requestTo(host string) *record.Request {
+	return &record.Request{
+		Method: "GET", URL: "http://" + host + "/", Retry: record.Retry{AttemptsMax: 3},
 		Headers: []record.Header{{Name: "Authorization", Values: []string{"Bearer secret"}}}, Body: []byte("secret"),
-	}}
+	}
+}
+
+func toPOST(r *record.Request) { r.Method = "POST" }
+
+// altered is p after edit.
+func altered(p record.Packed, edit func(*record.Request)) record.Packed {
+	r := p.Open()
+	edit(r)
+	return r.Pack()
 }
 
 func (h *house) promise(ids ...string) {

@@ -16,14 +16,15 @@ const WaitsShownMax = 100
 // Inspection is the loop at one moment, for people.
 type Inspection struct {
 	Now         record.Time
-	Uptime      time.Duration // since the kernel was made
-	Loop        loop.Stats
+	Uptime      time.Duration  // since the kernel was made
+	Loop        loop.Stats     // with the timers of the state
 	Slow        []SlowCallback // the last few, oldest first
 	SlowCount   int
 	LagLast     time.Duration
 	LagMax      time.Duration
 	Outstanding int // proposals not answered yet
 	Pending     int // futures that are not settled
+	Unawaited   int // of these: that no call, no future and no group waits for
 	Running     int // attempts under way
 	Queued      int // fetches that wait for a worker
 	Events      int
@@ -35,12 +36,27 @@ type Inspection struct {
 	Limits      Limits
 }
 
-// HeldWait is one wait that is held for a caller.
+// WaiterKind says who waits.
+type WaiterKind uint8
+
+// Who waits.
+const (
+	WaiterCall   WaiterKind = 0 // a caller whose answer is held
+	WaiterStream WaiterKind = 1 // a caller who is told one by one
+	WaiterFuture WaiterKind = 2 // a future
+)
+
+// HeldWait is one who waits: a caller, or a future.
 type HeldWait struct {
-	For     *api.Expr
+	Kind    WaiterKind
+	Future  string    // id, of a future
+	For     *api.Expr // nil: all futures
 	Since   record.Time
 	Done    int
 	Pending int
+	Orphan  bool // all that is pending are events that no pending future is to set
+
+	wait *wait // nil: of a stream of something else
 }
 
 // Key is how one limit key stands.
@@ -129,9 +145,38 @@ func (k *Kernel) inspect(s *State) *Inspection {
 		Committing: k.committing, CommitLast: time.Duration(k.gauges.lastCommit.Load()),
 		Draining: s.draining, Limits: s.limits,
 	}
-	for p := s.waits.first; p != nil && len(in.Waits) < WaitsShownMax; p = p.next {
-		done := len(p.wait.order)
-		in.Waits = append(in.Waits, HeldWait{p.wait.expr, p.since, done, len(p.wait.leaves) - done})
+	in.Loop.Timers += s.due.Len()
+	in.Unawaited = s.pending - s.awaited
+	leaves := 0
+	for caller, future := s.waits.first, s.durable.first; len(in.Waits) < WaitsShownMax; {
+		next := &caller
+		if caller == nil || future != nil && future.since <= caller.since {
+			next = &future
+		}
+		if *next == nil {
+			break
+		}
+		held := (*next).holds.standing()
+		held.Since = (*next).since
+		if leaves += held.Done + held.Pending; held.For != nil && leaves <= api.LeavesMax { // a look must not take long
+			held.Orphan = s.orphan(held)
+		}
+		in.Waits = append(in.Waits, held)
+		*next = (*next).next
 	}
 	return in
+}
+
+// orphan reports whether nothing that is under way can decide what is waited for.
+func (s *State) orphan(w HeldWait) bool {
+	only := w.wait != nil
+	if only {
+		for i := range w.wait.leaves {
+			l := &w.wait.leaves[i]
+			if l.outcome == Pending && (l.expr.Op != api.OpEvent || s.events.Reserved(l.expr.Ref)) {
+				return false
+			}
+		}
+	}
+	return only
 }

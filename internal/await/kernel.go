@@ -24,6 +24,9 @@ type Store interface {
 	Sweepable(now record.Time) (bool, error)
 	Load(future func(*record.Future) error, event func(*record.Event) error, progress func(n int)) error
 	Limits(visit func(*record.Limit) error) error
+	Leaves(visit func(id string, l *record.Leaf) error) error
+	LoadGroups(visit func(*record.Group) error) error
+	Groups(label *record.Label, after string, limit int) (page []*record.Group, next string, err error)
 	Count(k record.Kind, s record.State) int64
 }
 
@@ -107,7 +110,7 @@ func New(o Options) (*Kernel, error) {
 		return nil, fmt.Errorf("await: register metrics: %w", err)
 	}
 	k.state = newState(o.Limits, record.TimeOf(o.Wall), k.tally)
-	k.state.exists = k.existsInStore
+	k.state.stored = o.Store.Future
 	k.state.usedKey = k.keyInStore
 	k.Loop = loop.New(loop.Options{
 		Clock: o.Clock, Debug: o.Debug, AfterTurn: k.endTurn, TimeTurns: true, OnSlow: k.noteSlow,
@@ -129,7 +132,24 @@ func (k *Kernel) Recover(progress func(n int)) error {
 		k.state.restoreEvent(e)
 		return nil
 	}
+	group := func(g *record.Group) error {
+		k.state.restoreGroup(g)
+		return nil
+	}
+	if err := k.store.LoadGroups(group); err != nil {
+		return fmt.Errorf("await: recover: %w", err)
+	}
 	if err := k.store.Load(future, event, progress); err != nil {
+		return fmt.Errorf("await: recover: %w", err)
+	}
+	leaf := func(id string, l *record.Leaf) error {
+		k.state.restoreLeaf(id, l)
+		return nil
+	}
+	if err := k.store.Leaves(leaf); err != nil {
+		return fmt.Errorf("await: recover: %w", err)
+	}
+	if err := k.state.resume(); err != nil {
 		return fmt.Errorf("await: recover: %w", err)
 	}
 	limit := func(l *record.Limit) error {
@@ -175,10 +195,13 @@ func (k *Kernel) endTurn(t loop.Turn) {
 	if due {
 		k.alarmAt = 0
 	}
-	if len(k.sure)+len(k.asked) > 0 || due || k.sweeping {
+	if len(k.sure)+len(k.asked) > 0 || due || k.sweeping || len(k.state.cascade) > 0 {
 		k.sequence() // a turn without commands still lets time pass
 	}
 	k.commit()
+	if len(k.state.cascade) > 0 {
+		k.CallSoon(func() {}) // its turn follows the rest
+	}
 	k.setAlarm()
 	k.gauges.publish(k)
 	took := k.clock.Now() - t.Began
@@ -247,8 +270,10 @@ func (k *Kernel) answerLook(p *proposal) {
 	case inOrder:
 		k.held = append(k.held, p)
 	case later: // from now on it is bounded as a waiter
-		p.counted = false
-		k.outstanding.Add(-1)
+		if p.counted {
+			p.counted = false
+			k.outstanding.Add(-1)
+		}
 	}
 }
 
@@ -285,7 +310,7 @@ func (k *Kernel) holdEffects() {
 // commit makes durable what has been applied, unless a commit is under way: then the next one takes it all. What
 // changed nothing has nothing to wait for.
 func (k *Kernel) commit() {
-	if k.committing || len(k.held) == 0 && !k.sweeping {
+	if k.committing || len(k.held) == 0 && !k.sweeping && !k.state.changed() {
 		return
 	}
 	batch := k.state.takeBatch(k.position)

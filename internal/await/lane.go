@@ -12,6 +12,7 @@ import (
 // lane is one limit key: its fetches that wait, and what decides when the first of them may start.
 type lane struct {
 	key      string
+	host     string // of the last that joined
 	settings record.LimitSettings
 	starts   starts // what the rate still counts
 	circuit  circuit
@@ -44,9 +45,9 @@ func hostOf(target string) string {
 // withoutBrackets makes a host that is an address of IPv6 a part of an event's name.
 var withoutBrackets = strings.NewReplacer("[", "", "]", "")
 
-// join makes f, a fetch, a member of its key. What it asks of the key holds for all of them from now on.
-func (s *State) join(f *future, settings *record.LimitSettings) {
-	host := hostOf(f.fact.Request.URL)
+// enlist makes f, a fetch, a member of its key. What it asks of the key holds for all of them from now on.
+func (s *State) enlist(f *future, settings *record.LimitSettings) {
+	host := hostOf(f.fact.Request.URL())
 	if key := f.fact.LimitKey; key != "" {
 		s.joinLane(f, host, key, settings)
 	} else {
@@ -56,7 +57,10 @@ func (s *State) join(f *future, settings *record.LimitSettings) {
 
 func (s *State) joinLane(f *future, host, key string, settings *record.LimitSettings) {
 	l := s.lane(key)
-	f.host, f.lane = host, l
+	if host != l.host { // most fetches of a key go to one host: they share its name, and keep no URL in memory for it
+		l.host = strings.Clone(host)
+	}
+	f.host, f.lane = l.host, l
 	l.members++
 	if settings != nil && *settings != l.settings {
 		l.settings = *settings
@@ -69,8 +73,8 @@ func (s *State) joinLane(f *future, host, key string, settings *record.LimitSett
 func (s *State) lane(key string) *lane {
 	l, ok := s.queue.lanes.Get(key)
 	if !ok {
-		l = &lane{key: key}
-		s.queue.lanes.Set(key, l)
+		l = &lane{key: strings.Clone(key)}
+		s.queue.lanes.Set(l.key, l)
 		s.queue.circuits[record.CircuitClosed]++
 	}
 	return l
@@ -90,8 +94,8 @@ func (s *State) enqueue(f *future) {
 	s.tend(f.lane)
 }
 
-// part takes f away from its key, which it needs no more.
-func (s *State) part(f *future) {
+// delist takes f away from its key, which it needs no more.
+func (s *State) delist(f *future) {
 	l := f.lane
 	if l == nil {
 		return
@@ -149,7 +153,7 @@ func (s *State) tend(l *lane) {
 	}
 	s.changeCircuit(l, func(c *circuit) bool { return c.pass(s.at) })
 	l.starts = l.starts.since(s.at, l.settings)
-	s.release(l)
+	s.releaseRetries(l)
 	reason, until := record.ReasonNone, record.Time(0)
 	if l.waiting.first != nil {
 		reason, until = l.blocked(1, s.at)
@@ -162,7 +166,7 @@ func (s *State) tend(l *lane) {
 	case l.members+l.running > 0:
 		s.move(l, nil)
 	default:
-		s.rest(l)
+		s.idle(l)
 		if until = l.memory(); until <= s.at {
 			s.forget(l)
 			return
@@ -195,8 +199,8 @@ func (s *State) move(l *lane, to *laneList) {
 	}
 }
 
-// rest remembers l, which nobody needs now. Of more than the server remembers, the one that rested longest goes.
-func (s *State) rest(l *lane) {
+// idle remembers l, which nobody needs now. Of more than the server remembers, the one that rested longest goes.
+func (s *State) idle(l *lane) {
 	if l.in != &s.queue.idle {
 		l.restsAt = s.at
 		s.move(l, &s.queue.idle)
@@ -263,14 +267,23 @@ func (l *lane) fact() *record.Limit {
 	}
 }
 
-// restoreLimit puts a stored limit back, after the futures that are its members.
+// restoreLimit puts a stored limit back, after the futures that are its members. If the wall clock has been set back
+// since, what seems to lie in the future counts as of now.
 func (s *State) restoreLimit(fact *record.Limit) {
 	l := s.lane(fact.Key)
 	l.stored = true
 	l.settings = fact.LimitSettings
 	l.starts = starts(fact.Starts).clone()
+	for i := range l.starts {
+		if l.starts[i].At > s.at {
+			l.starts[i].At = s.at
+			s.changeLane(l)
+		}
+	}
 	s.queue.circuits[l.circuit.State]--
-	l.circuit.restore(fact.Circuit)
+	if l.circuit.restore(fact.Circuit, s.at) {
+		s.changeLane(l)
+	}
 	s.queue.circuits[l.circuit.State]++
 	s.tend(l)
 }

@@ -15,6 +15,7 @@ type gauges struct {
 	running, queued atomic.Int64
 	held, callbacks atomic.Int64
 	pending, slow   atomic.Int64
+	timers          atomic.Int64 // of the state; the loop counts its own
 	lastLag, maxLag atomic.Int64 // ns
 	lastCommit      atomic.Int64 // ns
 	circuits        [3]atomic.Int64
@@ -39,6 +40,7 @@ func (g *gauges) publish(k *Kernel) {
 	for state, n := range k.state.queue.circuits {
 		g.circuits[state].Store(int64(n))
 	}
+	g.timers.Store(int64(k.state.due.Len()))
 }
 
 // tally is the counters and histograms of a kernel. Their children are resolved once, for the hot paths.
@@ -187,8 +189,8 @@ func (k *Kernel) numbers() []number {
 			func() float64 { return float64(g.slow.Load()) }),
 		of("awaitd_loop_ready", "Callbacks ready for the next turn.", gauge,
 			func() float64 { return float64(k.Stats().Ready) }),
-		of("awaitd_loop_timers", "Timers of the loop.", gauge,
-			func() float64 { return float64(k.Stats().Timers) }),
+		of("awaitd_loop_timers", "Timers set: those of futures, events and waits, and the loop's own.", gauge,
+			func() float64 { return float64(k.Stats().Timers) + float64(g.timers.Load()) }),
 		of("awaitd_loop_tasks", "Tasks of the loop.", gauge,
 			func() float64 { return float64(k.Stats().Tasks) }),
 		of("awaitd_fetch_in_flight", "Attempts under way.", gauge,

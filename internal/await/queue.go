@@ -86,7 +86,9 @@ func (l *row) remove(f *future) {
 		l.last = p.prev
 	}
 	f.place = place{}
-	l.size--
+	if l.size--; l.size == 0 {
+		l.passed = l.joined
+	}
 }
 
 // position is how many of a row at most come before f, itself included. It is exact until one between the head and f

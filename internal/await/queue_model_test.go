@@ -62,7 +62,8 @@ func (c *crowd) submit() {
 	for range rapid.IntRange(1, 6).Draw(c.T, "fetches") {
 		c.number++
 		f := newFetch(fmt.Sprint("f", c.number))
-		f.Request.URL = "http://" + rapid.SampledFrom([]string{"h", "i", "j"}).Draw(c.T, "host") + "/"
+		host := rapid.SampledFrom([]string{"h", "i", "j"}).Draw(c.T, "host")
+		f.Request = requestTo(host).Pack()
 		f.LimitKey = rapid.SampledFrom([]string{"", "k", "l", "m"}).Draw(c.T, "key")
 		switch rapid.IntRange(0, 5).Draw(c.T, "limit") {
 		case 0:
@@ -81,7 +82,7 @@ func (c *crowd) submit() {
 		}
 		key := f.LimitKey
 		if key == "" {
-			key = hostOf(f.Request.URL)
+			key = host
 		}
 		c.waiting[key] = append(c.waiting[key], f.ID)
 		c.alive = append(c.alive, f.ID)

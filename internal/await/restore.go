@@ -15,6 +15,7 @@ const InterruptionsMax = 2
 func (s *State) restore(fact *record.Future) {
 	f := &future{fact: fact, stored: fact}
 	s.futures[fact.ID] = f
+	s.pendingBytes += fact.Callback.Bytes()
 	if fact.State.Settled() { // its callback is pending
 		if s.awaitCallback(f); fact.Callback.NextAttemptAt == 0 {
 			s.enqueue(f)
@@ -23,9 +24,17 @@ func (s *State) restore(fact *record.Future) {
 	}
 	s.pending++
 	if fact.Kind == record.KindFetch {
-		s.join(f, nil)
+		s.enlist(f, nil)
 	}
+	s.pendingBytes += kept(fact.Request, fact.Labels, fact.After, fact.For)
+	if fact.Sets != "" {
+		s.events.Reserve(fact.Sets)
+	}
+	s.rejoin(f)
 	switch {
+	case fact.Kind == record.KindWait || fact.Reason == record.ReasonWaiting:
+		s.arm(f, fact.DeadlineAt)
+		s.resting = append(s.resting, f)
 	case fact.Kind == record.KindTimer:
 		s.arm(f, fact.DueAt)
 	case fact.Kind == record.KindPromise:
@@ -46,9 +55,7 @@ func (s *State) restore(fact *record.Future) {
 // restoreEvent puts a stored event back.
 func (s *State) restoreEvent(fact *record.Event) {
 	s.events.Restore(fact)
-	if fact.ExpiresAt != 0 {
-		s.fallAt(s.events.Get(fact.Name), fact.ExpiresAt)
-	}
+	s.fade(s.events.Get(fact.Name))
 }
 
 // restart decides what becomes of the attempts that the server before this one had under way. Their outcome is not
@@ -75,7 +82,7 @@ func (s *State) restart() {
 func (s *State) interrupt(f *future, repeat bool) {
 	if !repeat {
 		s.settle(f, failed(record.FailOutcomeUnknown, "The server stopped while the request was under way, and a "+
-			f.fact.Request.Method+" must not be repeated unless retry.non_idempotent allows it: "+
+			f.fact.Request.Open().Method+" must not be repeated unless retry.non_idempotent allows it: "+
 			"the target may have acted on it."))
 		return
 	}
@@ -87,6 +94,7 @@ func (s *State) interrupt(f *future, repeat bool) {
 }
 
 // repeatable reports whether the target may be asked again although it may have acted: RFC 9110, section 9.2.2.
-func repeatable(r *record.Request) bool {
+func repeatable(p record.Packed) bool {
+	r := p.Open()
 	return r.Retry.NonIdempotent || r.Method != http.MethodPost && r.Method != http.MethodPatch
 }

@@ -15,7 +15,7 @@ import (
 func TestAnAttemptCutByTheDrainIsNotLost(t *testing.T) {
 	inHouse(t, small(), func(h *house) {
 		post := newFetch("post")
-		post.Request.Method = "POST"
+		post.Request = altered(post.Request, toPOST)
 		if _, err := h.kernel.Submit(h.Context(), newFetch("get"), post); err != nil {
 			h.Fatal(err)
 		}
@@ -52,7 +52,7 @@ func TestARestartGoesOnWhereTheLastServerEnded(t *testing.T) {
 		keep := func(*record.Future) {}
 		fetch("queued", record.StatePending, func(f *record.Future) { f.Reason = record.ReasonQueued })
 		fetch("running", record.StateRunning, keep)
-		fetch("post", record.StateRunning, func(f *record.Future) { f.Request.Method = "POST" })
+		fetch("post", record.StateRunning, func(f *record.Future) { f.Request = altered(f.Request, toPOST) })
 		fetch("poison", record.StateRunning, func(f *record.Future) { f.Interrupted = 1 })
 		fetch("backoff", record.StatePending, func(f *record.Future) {
 			f.Reason, f.NextAttemptAt = record.ReasonBackoff, at+5000

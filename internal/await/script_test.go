@@ -121,8 +121,8 @@ func (s *story) tellAll(what string, all []string) {
 	}
 }
 
-// names splits words into ids, ranges spelled out, and options.
-func names(words []string) (ids []string, options map[string]string) {
+// spread splits words into ids, ranges spelled out, and options.
+func spread(words []string) (ids []string, options map[string]string) {
 	options = map[string]string{}
 	for _, w := range words {
 		name, value, isOption := strings.Cut(w, "=")
@@ -164,7 +164,7 @@ func (s *story) number(text string) int {
 }
 
 func (s *story) run(words []string) {
-	ids, options := names(words[1:])
+	ids, options := spread(words[1:])
 	again := time.Duration(-1)
 	if text, ok := options["again"]; ok {
 		again = s.duration(text)
@@ -230,7 +230,7 @@ func (s *story) submit(ids []string, options map[string]string) {
 	for _, id := range ids {
 		f := newFetch(id)
 		if host := options["host"]; host != "" {
-			f.Request.URL = "http://" + host + "/" + id
+			f.Request = requestTo(host).Pack()
 		}
 		f.LimitKey = options["key"]
 		f.Timeout, f.Delay = s.duration(options["deadline"]), s.duration(options["delay"])
@@ -353,7 +353,7 @@ func (s *story) show(id string) {
 		return
 	}
 	if f := s.state.futures[id]; f != nil {
-		v = s.state.shown(f)
+		v = s.state.view(f)
 	}
 	words := []string{id, stateNames[v.State]}
 	if v.Reason != 0 {

@@ -1,6 +1,7 @@
 package await
 
 import (
+	"container/list"
 	"time"
 
 	"github.com/awaitd/awaitd/internal/events"
@@ -19,23 +20,43 @@ type State struct {
 	queue   queue
 	due     *loop.Wheel[timed]
 
-	pending   int // futures that are not settled
-	callbacks int // futures that are, and whose callback is pending
-	running   int // attempts under way, aborted ones included until their outcome arrives
-	waits     parked
-	decided   uint64 // waits decided since the start
-	draining  bool   // nobody sleeps any more
+	pending      int   // futures that are not settled
+	pendingBytes int64 // of their requests and labels, and of callbacks that are not done
+	callbacks    int   // futures that are settled, and whose callback is pending
+	awaited      int   // of those that are not settled: that somebody waits for
+	running      int   // attempts under way, aborted ones included until their outcome arrives
+	waits        parked
+	durable      parked // the futures that wait
+	leavesHeld   int    // of all waits in both
+	decided      uint64 // waits decided since the start
+	draining     bool   // nobody sleeps any more
 
 	orphans []*future              // restored while an attempt was under way; Restart decides about them
 	keys    map[string]*record.Key // used, and not yet in the store
 	newKeys []*record.Key          // used since the last commit
 
+	cascade  []follower          // whose expressions are decided, and what is to come of it
+	cascaded int                 // followed in this turn
+	progress []*future           // which wait, and have leaves that are not committed
+	leaves   []record.LeafChange // of waits that ended since the last commit
+	resting  []*future           // restored, and not resumed yet
+	feeders  feeders
+
+	groups        map[string]*group
+	changedGroups []*group           // since the last commit
+	forgotten     []record.GroupFact // the same
+
+	watchers loop.Waiters // streams of all futures
+	touched  []*future    // changed by the command that is applied, and watched
+	told     *future      // of which they are told
+	batch    uint64       // batches taken
+
 	dirty   []*future // changed since the last commit, in order of their first change
-	dropped []string  // settled futures to forget with the next commit
+	dropped []string  // settled futures to forget with the next commit, before it makes new ones
 	effects []effect  // of what was applied since the kernel last held them
 
-	// exists looks for a future that is not in memory. It is asked only for ids that a caller chose.
-	exists func(id string) bool
+	// stored looks for a future in the store. It is asked only for ids that a caller chose.
+	stored func(id string) (*record.Future, error)
 	// usedKey looks for an idempotency key in the store; nil when it was never used. Both look-ups are asked only where
 	// a caller names something, and only when memory does not know it.
 	usedKey func(name string) (*record.Key, error)
@@ -58,7 +79,17 @@ type future struct {
 	lane    *lane  // of a fetch that is not settled
 	host    string // of such a fetch
 	place   place  // in a row of its lane
+
+	watchers *loop.Waiters // streams of it; nil: none yet
+	touched  bool          // it stands in State.touched
+
+	member   *list.Element  // of its group, while it is pending
+	waiting  *waiting       // for its expression; nil: for none, or no more
+	restored []*record.Leaf // of its expression, until it is resumed
 }
+
+// follower is what a decided expression takes further.
+type follower interface{ follow(*State) }
 
 func newState(limits Limits, start record.Time, t *tally) *State {
 	return &State{
@@ -70,7 +101,9 @@ func newState(limits Limits, start record.Time, t *tally) *State {
 		due:     loop.NewWheel[timed](time.Millisecond, onWheel(start)),
 		tally:   t,
 		keys:    map[string]*record.Key{},
-		exists:  func(string) bool { return false },
+		groups:  map[string]*group{},
+		feeders: feeders{map[string]*list.List{}, map[string]int{}},
+		stored:  func(string) (*record.Future, error) { return nil, nil },
 		usedKey: func(string) (*record.Key, error) { return nil, nil },
 	}
 }
@@ -81,6 +114,8 @@ func onWheel(t record.Time) time.Duration { return time.Duration(t) * time.Milli
 // advance lets time pass to at: everything due happens, and what that makes due too. Time never goes back.
 func (s *State) advance(at record.Time) {
 	s.at = max(s.at, at)
+	s.cascaded = 0
+	s.follow()
 	for {
 		fired := false
 		s.due.Advance(onWheel(s.at), func(t timed) {
@@ -90,8 +125,10 @@ func (s *State) advance(at record.Time) {
 		if !fired {
 			break
 		}
+		s.follow()
 	}
 	s.startQueued()
+	s.report()
 }
 
 // nextDue is no later than the next thing due; false when nothing is.
@@ -113,6 +150,12 @@ func (s *State) apply(cmd record.Command) (answer any, err error) {
 		answer, err = s.settlePromise(c)
 	case *record.Delete:
 		err = s.delete(c)
+	case *record.CreateGroup:
+		answer, err = s.createGroup(c)
+	case *record.CancelGroup:
+		answer, err = s.cancelGroup(c)
+	case *record.RenewGroup:
+		answer, err = s.renewGroup(c)
 	case *record.EventChange:
 		answer, err = s.changeEvent(c)
 	case *record.Restart:
@@ -121,7 +164,9 @@ func (s *State) apply(cmd record.Command) (answer any, err error) {
 	default:
 		panic("await: unknown command")
 	}
+	s.follow()
 	s.startQueued()
+	s.report()
 	return answer, err
 }
 
@@ -135,6 +180,47 @@ func (s *State) change(f *future, edit func(*record.Future)) {
 		f.dirty = true
 		s.dirty = append(s.dirty, f)
 	}
+	s.touch(f)
+}
+
+// awaited reports whether somebody waits for f: a call, a stream, a future, or its group.
+func (f *future) awaited() bool {
+	return f.waiters.Len() > 0 || f.member != nil || f.watchers != nil && f.watchers.Len() > 0
+}
+
+// attention counts f anew when a change makes somebody wait for it, or the last one leave. Settled ones do not count.
+func (s *State) attention(f *future, change func()) {
+	before := f.awaited()
+	change()
+	if after := f.awaited(); before != after && !f.fact.State.Settled() {
+		if after {
+			s.awaited++
+		} else {
+			s.awaited--
+		}
+	}
+}
+
+// touch notes that those who watch f are to be told, once the command is applied.
+func (s *State) touch(f *future) {
+	if !f.touched && (f.watchers != nil || s.watchers.Len() > 0) {
+		f.touched = true
+		s.touched = append(s.touched, f)
+	}
+}
+
+// report tells those who watch of what was changed.
+func (s *State) report() {
+	for _, f := range s.touched {
+		f.touched = false
+		s.told = f
+		if f.watchers != nil {
+			f.watchers.Wake()
+		}
+		s.watchers.Wake()
+	}
+	clear(s.touched)
+	s.touched, s.told = s.touched[:0], nil
 }
 
 // arm makes f.due happen at t, instead of whenever it was to happen. Zero disarms.
@@ -148,10 +234,18 @@ func (s *State) arm(f *future, t record.Time) {
 	}
 }
 
+// changed reports whether something has changed since the last takeBatch: by a command, or because its time came.
+func (s *State) changed() bool {
+	return len(s.dirty)+len(s.dropped)+len(s.newKeys)+len(s.leaves)+len(s.progress)+len(s.changedGroups)+
+		len(s.forgotten)+len(s.queue.changed) > 0 || s.events.Changed()
+}
+
 // takeBatch returns what changed since the last call, as one commit.
 func (s *State) takeBatch(position uint64) *record.Batch {
+	s.batch++
 	b := &record.Batch{Position: position, At: s.at, Events: s.events.TakeChanges(), Keys: s.newKeys, Dropped: s.dropped}
 	b.Limits = s.takeLimits()
+	b.Leaves, b.Groups = s.takeLeaves(), s.takeGroups()
 	s.newKeys, s.dropped = nil, nil
 	if len(s.dirty) == 0 {
 		return b

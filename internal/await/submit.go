@@ -2,6 +2,7 @@ package await
 
 import (
 	"slices"
+	"time"
 
 	"github.com/awaitd/awaitd/internal/record"
 )
@@ -15,37 +16,52 @@ type Submitted struct {
 
 // submit creates all the futures of c, or none. A key that was used makes none, either way.
 func (s *State) submit(c *record.Submit) (Submitted, error) {
-	if c.Key == nil {
-		futures, err := s.createAll(c)
-		return Submitted{Futures: futures}, err
-	}
-	used := s.keys[c.Key.Name]
-	if used == nil {
-		var err error
-		if used, err = s.usedKey(c.Key.Name); err != nil {
-			return Submitted{}, err
-		}
-	}
-	if used != nil && used.ExpiresAt > s.at {
-		if !slices.Equal(used.Fingerprint, c.Key.Fingerprint) {
-			return Submitted{}, ErrKeyReused
-		}
+	used, err := s.used(c.Key)
+	switch {
+	case err != nil:
+		return Submitted{}, err
+	case used != nil:
 		return Submitted{Replayed: used.Futures}, nil
 	}
 	futures, err := s.createAll(c)
 	if err != nil {
 		return Submitted{}, err
 	}
-	s.useKey(c, futures)
+	if c.Key != nil {
+		ids := make([]string, len(futures))
+		for i, f := range futures {
+			ids[i] = f.ID
+		}
+		s.useKey(c.Key, c.KeyTTL, ids)
+	}
 	return Submitted{Futures: futures}, nil
 }
 
-// useKey remembers what was made under a key: in memory until it is in the store.
-func (s *State) useKey(c *record.Submit, futures []*record.Future) {
-	key := &record.Key{Name: c.Key.Name, Fingerprint: c.Key.Fingerprint, ExpiresAt: s.at.Add(c.KeyTTL)}
-	for _, f := range futures {
-		key.Futures = append(key.Futures, f.ID)
+// used is what was made under the key before by the same request; nil when that is nothing.
+func (s *State) used(key *record.Key) (*record.Key, error) {
+	if key == nil {
+		return nil, nil
 	}
+	used := s.keys[key.Name]
+	if used == nil {
+		var err error
+		if used, err = s.usedKey(key.Name); err != nil {
+			return nil, err
+		}
+	}
+	switch {
+	case used == nil || used.ExpiresAt <= s.at:
+		return nil, nil
+	case !slices.Equal(used.Fingerprint, key.Fingerprint):
+		return nil, ErrKeyReused
+	default:
+		return used, nil
+	}
+}
+
+// useKey remembers what was made under a key: in memory until it is in the store.
+func (s *State) useKey(of *record.Key, ttl time.Duration, ids []string) {
+	key := &record.Key{Name: of.Name, Fingerprint: of.Fingerprint, ExpiresAt: s.at.Add(ttl), Futures: ids}
 	s.keys[key.Name] = key
 	s.newKeys = append(s.newKeys, key)
 	s.effects = append(s.effects, forgetKey{key})
@@ -64,23 +80,87 @@ func (s *State) createAll(c *record.Submit) ([]*record.Future, error) {
 	if s.pending+s.callbacks+len(c.Futures) > s.limits.FuturesPendingMax {
 		return nil, ErrTooManyFutures
 	}
+	bytes := s.pendingBytes
+	for i := range c.Futures {
+		n := &c.Futures[i]
+		bytes += kept(n.Request, n.Labels, n.After, n.For) + n.Callback.Bytes()
+	}
+	if bytes > s.limits.PendingBytesMax {
+		return nil, ErrFuturesTooLarge
+	}
+	if !s.roomToSet(c.Futures) {
+		return nil, ErrTooManyEvents
+	}
 	chosen := map[string]bool{}
 	for i := range c.Futures {
 		n := &c.Futures[i]
 		if n.Kind != record.KindPromise {
 			continue // the door made its id
 		}
-		if s.futures[n.ID] != nil || chosen[n.ID] || s.exists(n.ID) {
+		if chosen[n.ID] {
 			return nil, &IDTakenError{n.ID}
 		}
 		chosen[n.ID] = true
+		if err := s.free(n.ID); err != nil {
+			return nil, err
+		}
 	}
-	created := make([]*record.Future, len(c.Futures))
+	if err := s.roomInGroups(c); err != nil {
+		return nil, err
+	}
+	exprs, err := s.expressions(c)
+	if err != nil {
+		return nil, err
+	}
+	made := make([]*future, len(c.Futures))
 	for i := range c.Futures {
-		created[i] = s.create(&c.Futures[i]).fact
+		made[i] = s.create(&c.Futures[i])
+		s.join(made[i])
+		if exprs[i] != nil {
+			s.attend(made[i], exprs[i], c.Known)
+		}
+	}
+	s.follow() // what was decided from the start is shown as that
+	created := make([]*record.Future, len(made))
+	for i, f := range made {
+		created[i] = f.fact
 	}
 	return created, nil
 }
+
+// kept is how many bytes of its caller's a future keeps until it is settled: those that a caller can make many of.
+func kept(r record.Packed, labels []record.Label, exprs ...[]byte) int64 {
+	n := len(r)
+	for _, e := range exprs {
+		n += len(e)
+	}
+	for _, l := range labels {
+		n += len(l.Key) + len(l.Value)
+	}
+	return int64(n)
+}
+
+// free is nil when no future has the id that a caller chose. One that has expired has it no more, swept or not: the
+// next commit forgets it before it makes the new one.
+func (s *State) free(id string) error {
+	if f := s.futures[id]; f != nil {
+		if s.expired(f.fact) {
+			return errAgain // it is about to leave memory
+		}
+		return &IDTakenError{id}
+	}
+	switch f, err := s.stored(id); {
+	case err == nil && f == nil:
+		return nil
+	case err == nil && s.expired(f):
+		s.dropped = append(s.dropped, id)
+		return nil
+	default:
+		return &IDTakenError{id} // when in doubt, too
+	}
+}
+
+func (s *State) expired(f *record.Future) bool { return f.ExpiresAt != 0 && f.ExpiresAt <= s.at }
 
 func (s *State) create(n *record.NewFuture) *future {
 	fact := &record.Future{
@@ -93,6 +173,9 @@ func (s *State) create(n *record.NewFuture) *future {
 		Labels:    n.Labels,
 		Sets:      n.Sets,
 		Request:   n.Request,
+		After:     n.After,
+		For:       n.For,
+		Group:     n.Group,
 		LimitKey:  n.LimitKey,
 		Callback:  n.Callback,
 	}
@@ -106,11 +189,18 @@ func (s *State) create(n *record.NewFuture) *future {
 	f := &future{fact: fact, dirty: true}
 	s.futures[n.ID] = f
 	s.dirty = append(s.dirty, f)
+	s.touch(f)
 	s.pending++
+	s.pendingBytes += kept(fact.Request, fact.Labels, fact.After, fact.For) + fact.Callback.Bytes()
+	if n.Sets != "" {
+		s.events.Reserve(n.Sets)
+	}
 	if n.Kind == record.KindFetch {
-		s.join(f, n.Limit)
+		s.enlist(f, n.Limit)
 	}
 	switch {
+	case n.Kind == record.KindWait || n.After != nil:
+		s.rest(f, begins)
 	case n.Kind == record.KindTimer:
 		fact.DueAt = begins
 		s.arm(f, begins)
@@ -164,6 +254,8 @@ func (s *State) expire(f *future) {
 	switch {
 	case f.fact.Kind == record.KindPromise:
 		e = failed(record.FailTimeout, "Nobody settled the promise before its timeout.")
+	case f.fact.Kind == record.KindWait:
+		e = failed(record.FailTimeout, "The expression was not decided before the timeout.")
 	case f.place.row != nil && f.lane.circuit.State != record.CircuitClosed:
 		e = failed(record.FailCircuitOpen, "The deadline passed while its target kept failing and was left alone.")
 	}
@@ -180,16 +272,21 @@ type ending struct {
 	state   record.State
 	result  *record.Result
 	failure *record.Failure
+	leaves  []record.Leaf // of a wait
 }
 
-func succeeded(r *record.Result) ending { return ending{record.StateSucceeded, r, nil} }
+func succeeded(r *record.Result) ending { return ending{state: record.StateSucceeded, result: r} }
 
 func failed(t record.FailureType, message string) ending {
-	return ending{record.StateFailed, nil, &record.Failure{Type: t, Message: message}}
+	return ending{state: record.StateFailed, failure: &record.Failure{Type: t, Message: message}}
 }
 
 // settle ends f for good and wakes everybody who waits for it.
 func (s *State) settle(f *future, e ending) {
+	if f.awaited() {
+		s.awaited--
+	}
+	s.pendingBytes -= kept(f.fact.Request, f.fact.Labels, f.fact.After, f.fact.For)
 	s.change(f, func(fact *record.Future) {
 		fact.State = e.state
 		fact.Reason = record.ReasonNone
@@ -198,28 +295,32 @@ func (s *State) settle(f *future, e ending) {
 		fact.ExpiresAt = s.at.Add(fact.TTL)
 		fact.Result = e.result
 		fact.Failure = e.failure
-		fact.Request = withoutSecrets(fact.Request)
+		fact.Request = fact.Request.WithoutSecrets()
+		fact.After = nil
+		fact.Leaves = e.leaves
 	})
-	s.arm(f, 0)
+	s.stopWaiting(f)
 	s.part(f)
+	s.arm(f, 0)
+	s.delist(f)
 	s.pending--
 	s.tally.settled(f.fact)
 	if s.callBack(f); !f.fact.CallbackPending() {
 		s.effects = append(s.effects, evict{f})
 	}
 	f.waiters.Wake()
-	if f.fact.Sets != "" && e.state == record.StateSucceeded {
-		payload := &record.Payload{ContentType: "text/plain; charset=utf-8", Data: []byte(f.fact.ID)}
-		s.flag(&record.EventChange{Name: f.fact.Sets, Op: record.EventSet, Payload: payload})
+	if f.fact.Sets != "" {
+		s.keepPromise(f.fact)
 	}
 }
 
-// withoutSecrets is what is still known of a request once its future is settled: where it went, not what it said.
-func withoutSecrets(r *record.Request) *record.Request {
-	if r == nil {
-		return nil
+// keepPromise sets the event that f, which is settled, was to set if it succeeded.
+func (s *State) keepPromise(f *record.Future) {
+	if f.State == record.StateSucceeded {
+		payload := &record.Payload{ContentType: "text/plain; charset=utf-8", Data: []byte(f.ID)}
+		s.flag(&record.EventChange{Name: f.Sets, Op: record.EventSet, Payload: payload})
 	}
-	return &record.Request{Method: r.Method, URL: r.URL, Traceparent: r.Traceparent}
+	s.events.Unreserve(f.Sets, s.at)
 }
 
 // evict takes a settled future out of memory once it is in the store.
@@ -240,10 +341,14 @@ func (s *State) cancel(c *record.Cancel) (*record.Future, error) {
 	case f.fact.State.Settled():
 		return cancelled(f.fact)
 	}
-	s.abort(f)
-	failure := &record.Failure{Type: record.FailCancelled, Message: "The future was cancelled."}
-	s.settle(f, ending{record.StateCancelled, nil, failure})
+	s.cancelFuture(f, "The future was cancelled.")
 	return f.fact, nil
+}
+
+func (s *State) cancelFuture(f *future, message string) {
+	s.abort(f)
+	failure := &record.Failure{Type: record.FailCancelled, Message: message}
+	s.settle(f, ending{state: record.StateCancelled, failure: failure})
 }
 
 // cancelled is the answer to cancelling a future that is settled.
@@ -261,11 +366,11 @@ func (s *State) settlePromise(c *record.Settle) (*record.Future, error) {
 	case f == nil:
 		return nil, errCold
 	case f.fact.Kind != record.KindPromise:
-		return nil, ErrNotSettleable
+		return nil, &RefusedError{s.view(f), ErrNotSettleable}
 	case f.fact.State.Settled():
 		return settledAgain(f.fact, c)
 	case c.Failure != nil:
-		s.settle(f, ending{record.StateFailed, nil, c.Failure})
+		s.settle(f, ending{state: record.StateFailed, failure: c.Failure})
 	default:
 		body := record.Body{Bytes: int64(len(c.Value)), Inline: c.Value}
 		s.settle(f, succeeded(&record.Result{Body: body}))
@@ -299,6 +404,6 @@ func (s *State) delete(c *record.Delete) error {
 	case f.fact.State.Settled():
 		return errAgain
 	default:
-		return ErrNotSettled
+		return &RefusedError{s.view(f), ErrNotSettled}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/awaitd/awaitd/api"
@@ -12,8 +13,9 @@ import (
 
 // The verbs. Any goroutine may call them; each returns when what it says is durable.
 
-// Submit creates futures, all or none, and returns them in order. Errors: ErrTooManyFutures, *IDTakenError,
-// ErrDraining, ErrBusy.
+// Submit creates futures, all or none, and returns them in order. Errors: ErrTooManyFutures, ErrFuturesTooLarge,
+// ErrTooManyEvents (to be set or waited for), ErrTooManyLeaves, *IDTakenError, *UnknownFutureError for one that an
+// expression names, *UnknownGroupError, *GroupClosedError, *CycleError, ErrDraining, ErrBusy.
 func (k *Kernel) Submit(ctx context.Context, futures ...record.NewFuture) ([]*record.Future, error) {
 	made, err := k.SubmitOnce(ctx, &record.Submit{Futures: futures})
 	return made.Futures, err
@@ -25,11 +27,38 @@ func (k *Kernel) SubmitOnce(ctx context.Context, c *record.Submit) (Submitted, e
 	if k.gauges.draining.Load() {
 		return Submitted{}, ErrDraining
 	}
-	answer, err := k.command(ctx, c)
-	if err != nil {
-		return Submitted{}, err
+	for {
+		answer, err := insist(func() (any, error) { return k.command(ctx, c) })
+		if missing, ok := errors.AsType[*missingError](err); ok {
+			known := map[string]*record.Future{}
+			if err := k.learn(known, missing.ids); err != nil {
+				return Submitted{}, err
+			}
+			again := *c // the loop may still look at the first
+			maps.Copy(known, c.Known)
+			again.Known = known
+			c = &again
+			continue
+		}
+		if err != nil {
+			return Submitted{}, err
+		}
+		return answer.(Submitted), nil
 	}
-	return answer.(Submitted), nil
+}
+
+// learn adds to known the settled futures with these ids. What is neither settled in the store nor unknown is in
+// memory by now.
+func (k *Kernel) learn(known map[string]*record.Future, ids []string) error {
+	for _, id := range ids {
+		switch f, err := k.stored(id); {
+		case err == nil:
+			known[id] = f
+		case !errors.Is(err, errAgain):
+			return err
+		}
+	}
+	return nil
 }
 
 // View is a future as a reader sees it.
@@ -38,9 +67,9 @@ type View struct {
 	Queue int // its place among the fetches of its key that wait for their turn; 0 when it does not
 }
 
-// shown is f as a reader sees it. Why it waits for its turn, and until when, is its key's affair: that is told as it is
+// view is f as a reader sees it. Why it waits for its turn, and until when, is its key's affair: that is told as it is
 // now, though it changes no fact.
-func (s *State) shown(f *future) View {
+func (s *State) view(f *future) View {
 	v := View{Future: f.fact}
 	fact := *f.fact
 	switch {
@@ -75,7 +104,7 @@ func (k *Kernel) future(ctx context.Context, id string) (View, error) {
 		if f == nil {
 			return atOnce
 		}
-		p.answer = s.shown(f)
+		p.answer = s.view(f)
 		if f.dirty || k.committing || f.place.row != nil { // what its key does is seen before it is committed
 			return inOrder
 		}
@@ -121,11 +150,6 @@ func insist[T any](ask func() (T, error)) (T, error) {
 	}
 }
 
-func (k *Kernel) existsInStore(id string) bool {
-	f, err := k.store.Future(id)
-	return f != nil || err != nil // when in doubt, the id is taken
-}
-
 func (k *Kernel) keyInStore(name string) (*record.Key, error) {
 	key, err := k.store.Key(name)
 	if err != nil {
@@ -163,7 +187,7 @@ func (k *Kernel) Futures(ctx context.Context, q record.FutureQuery) ([]View, str
 		now := make([]View, len(page))
 		for i, v := range page {
 			if f := s.futures[v.ID]; f != nil && f.fact.Version == v.Version {
-				v = s.shown(f)
+				v = s.view(f)
 			}
 			now[i] = v
 		}
@@ -199,7 +223,7 @@ func (k *Kernel) cancel(ctx context.Context, id string) (*record.Future, error) 
 }
 
 // Resolve ends a promise with a JSON value. The same value again gives the same answer. Errors: *SettledError,
-// ErrNotSettleable, *UnknownFutureError.
+// ErrNotSettleable (as *RefusedError), *UnknownFutureError.
 func (k *Kernel) Resolve(ctx context.Context, id string, value []byte) (*record.Future, error) {
 	c := &record.Settle{ID: id, Value: value}
 	return insist(func() (*record.Future, error) { return k.settlePromise(ctx, c) })
@@ -219,7 +243,7 @@ func (k *Kernel) settlePromise(ctx context.Context, c *record.Settle) (*record.F
 			return nil, err
 		}
 		if f.Kind != record.KindPromise {
-			return nil, ErrNotSettleable
+			return nil, &RefusedError{View{Future: f}, ErrNotSettleable}
 		}
 		return settledAgain(f, c)
 	}
@@ -233,7 +257,8 @@ func futureOf(answer any, err error) (*record.Future, error) {
 	return answer.(*record.Future), nil
 }
 
-// Delete forgets a settled future. Errors: ErrNotSettled, *UnknownFutureError.
+// Delete forgets a settled future. Errors: ErrNotSettled (as *RefusedError), *UnknownFutureError. Who finds it there
+// and is overtaken by another Delete hears of no error: it is forgotten.
 func (k *Kernel) Delete(ctx context.Context, id string) error {
 	_, err := k.Future(ctx, id)
 	if err != nil {
@@ -243,7 +268,7 @@ func (k *Kernel) Delete(ctx context.Context, id string) error {
 	return err
 }
 
-// ChangeEvent does one operation on an event. Error: ErrTooManyEvents.
+// ChangeEvent does one operation on an event. Errors: ErrTooManyEvents, ErrEventsTooLarge.
 func (k *Kernel) ChangeEvent(ctx context.Context, c *record.EventChange) (EventAnswer, error) {
 	answer, err := k.command(ctx, c)
 	if err != nil {
@@ -262,15 +287,38 @@ type WaitRequest struct {
 	For        *api.Expr
 	Timeout    time.Duration // ≤ 0 answers at once
 	CancelRest bool          // when it is decided, cancel the futures in it that are still pending
+	// CancelOnLeave cancels the futures in it that are still pending, and that nobody else waits for, when the caller
+	// leaves before it is answered.
+	CancelOnLeave bool
+	Cursor        string // of an earlier answer about the same leaves: only what is new is reported; empty: all
+
+	sum  uint64  // of the leaves
+	from *Cursor // nil: the conversation begins
+}
+
+// begin reads the cursor.
+func (r *WaitRequest) begin() (err error) {
+	leaves := 0
+	r.sum, leaves = leafSum(r.For)
+	if r.Cursor != "" {
+		r.from, err = readCursor(r.Cursor, r.sum, leaves)
+	}
+	return err
 }
 
 // Wait returns when the expression is decided, the timeout is over or the server drains, whichever comes first.
-// Errors: *UnknownFutureError before anything waits, ErrTooManyWaiters, ErrTooManyEvents, ErrBusy, and ctx's when
-// the caller leaves.
+// Errors: ErrCursor, *UnknownFutureError before anything waits, *UnknownGroupError, ErrTooManyWaiters,
+// ErrTooManyLeaves, ErrTooManyEvents, ErrBusy, and ctx's when the caller leaves.
 func (k *Kernel) Wait(ctx context.Context, r WaitRequest) (*WaitAnswer, error) {
+	if err := r.begin(); err != nil {
+		return nil, err
+	}
 	var known map[string]*record.Future
 	for {
 		p := &parkedWait{cancelRest: r.CancelRest}
+		if r.CancelOnLeave {
+			p.abandons = r.For
+		}
 		p.ask.look = func(s *State) when { return s.park(p, r, known) }
 		if err := k.propose(&p.ask); err != nil {
 			return nil, err
@@ -288,13 +336,8 @@ func (k *Kernel) Wait(ctx context.Context, r WaitRequest) (*WaitAnswer, error) {
 		if known == nil {
 			known = map[string]*record.Future{}
 		}
-		for _, id := range answer.([]string) {
-			switch f, err := k.stored(id); { // errAgain: the next look finds it
-			case err == nil:
-				known[id] = f
-			case !errors.Is(err, errAgain):
-				return nil, err
-			}
+		if err := k.learn(known, answer.([]string)); err != nil {
+			return nil, err
 		}
 	}
 }
@@ -313,7 +356,7 @@ func (k *Kernel) Drain(ctx context.Context) error {
 	p.look = func(s *State) when {
 		s.draining = true
 		for w := s.waits.first; w != nil; w = s.waits.first {
-			w.wake(w.wait.answer())
+			w.holds.drain()
 		}
 		return inOrder
 	}

@@ -8,6 +8,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/awaitd/awaitd/api"
 	"github.com/awaitd/awaitd/internal/record"
 )
 
@@ -69,13 +72,55 @@ func TestTheTruthTable(t *testing.T) {
 				}
 				// Who sleeps through it and who comes when all is over must agree on the outcome.
 				w := h.wait(expr)
+				h.create(waitFuture("w", expr))
 				h.happens(row.happens)
 				if got := w.now(); got != row.want {
 					h.Errorf("asleep: %s, want %s", got, row.want)
 				}
 				w.leave()
+				h.wantDurable("w", row.want)
+				h.restart()
+				h.wantDurable("w", row.want)
 			})
 		})
+	}
+}
+
+// wantDurable demands of a wait future what a caller who slept was told: outcome, and decided leaves in their order.
+func (h *house) wantDurable(id, told string) {
+	h.Helper()
+	f := h.future(id).Future
+	e, err := parse(f.For)
+	if err != nil {
+		h.Fatal(err)
+	}
+	var exprs []*api.Expr
+	e.Each(func(leaf *api.Expr) { exprs = append(exprs, leaf) })
+	a := &WaitAnswer{Outcome: Failed}
+	switch f.State {
+	case record.StatePending:
+		if told != "sleeps" {
+			h.Errorf("the wait future is pending, a sleeper was told %s", told)
+		}
+		return
+	case record.StateSucceeded:
+		a.Outcome = Satisfied
+	}
+	done := map[int]bool{}
+	for i, l := range f.Leaves {
+		done[l.N] = true
+		a.Done = append(a.Done, Leaf{Expr: exprs[l.N], Outcome: Outcome(l.Outcome), At: l.At})
+		if l.Order != i || l.At == 0 {
+			h.Errorf("leaf %d: %+v", i, l)
+		}
+	}
+	for i := range exprs {
+		if !done[i] {
+			a.Pending = append(a.Pending, Leaf{Expr: exprs[i]})
+		}
+	}
+	if got := line(a); got != told {
+		h.Errorf("the wait future: %s, a sleeper was told %s", got, told)
 	}
 }
 
@@ -405,6 +450,81 @@ func TestAnEventFallsAfterItsTTL(t *testing.T) {
 	})
 }
 
+// An event that is down and that nobody waits for is forgotten after its ttl, counted from when that began; one that is
+// up, or waited for, or to be set, is not.
+func TestIdleEventsAreForgotten(t *testing.T) {
+	limits := small()
+	limits.EventTTL = time.Minute
+	inHouse(t, limits, func(h *house) {
+		names := func() (names []string) {
+			page, _, err := h.kernel.Events("", "", 10)
+			if err != nil {
+				h.Fatal(err)
+			}
+			for _, e := range page {
+				names = append(names, e.Name)
+			}
+			return names
+		}
+		want := func(stage string, list ...string) {
+			h.Helper()
+			synctest.Wait()
+			if diff := cmp.Diff(list, names()); diff != "" {
+				h.Errorf("%s (-want +got):\n%s", stage, diff)
+			}
+		}
+		sets := newFetch("f")
+		sets.Sets = "promised"
+		if _, err := h.kernel.Submit(h.Context(), sets); err != nil {
+			h.Fatal(err)
+		}
+		for _, name := range []string{"cleared", "left", "promised", "pulsed", "up", "waited"} {
+			h.pulse(name)
+		}
+		h.set("cleared")
+		h.set("up")
+		waited := h.waitFor(WaitRequest{For: h.expr(`{"event":"waited","after":1}`), Timeout: 24 * time.Minute})
+		left := h.waitFor(WaitRequest{For: h.expr(`{"event":"left","after":1}`), Timeout: 30 * time.Second})
+		time.Sleep(59 * time.Second)
+		if got := left.now(); got != "pending: | event:left" {
+			h.Errorf("the wait of half a minute: %s", got)
+		}
+		h.clear("cleared")
+		want("before the minute", "cleared", "left", "promised", "pulsed", "up", "waited")
+		time.Sleep(2 * time.Second)
+		want("a minute after the pulses", "cleared", "left", "promised", "up", "waited")
+		time.Sleep(30 * time.Second)
+		want("a minute after the wait", "cleared", "promised", "up", "waited")
+		time.Sleep(29 * time.Second)
+		want("a minute after the clear", "promised", "up", "waited")
+		h.failWith("f", 1, record.FailConnect, -1)
+		time.Sleep(10 * time.Minute)
+		want("long after", "up", "waited")
+		if h.pulse("waited"); waited.now() != "satisfied: event:waited" {
+			h.Error("the generation was forgotten under who waited for the next")
+		}
+		if in, err := h.kernel.Inspect(h.Context()); err != nil || in.Events != 2 {
+			h.Errorf("in memory: %d, %v", in.Events, err)
+		}
+	})
+}
+
+// What changes because its time has come is committed then, though nobody waits for an answer.
+func TestTimeAloneIsCommitted(t *testing.T) {
+	inHouse(t, small(), func(h *house) {
+		set := &record.EventChange{Name: "a", Op: record.EventSet, TTL: time.Minute}
+		if _, err := h.kernel.ChangeEvent(h.Context(), set); err != nil {
+			h.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		page, _, err := h.kernel.Events("", "", 10)
+		if err != nil || len(page) != 1 || page[0].Set {
+			h.Errorf("after its ttl the list says %+v, %v", page[0], err)
+		}
+	})
+}
+
 // An inspection shows who waits for what, and how the loop does.
 func TestInspectShowsWhoWaits(t *testing.T) {
 	inHouse(t, small(), func(h *house) {
@@ -418,7 +538,7 @@ func TestInspectShowsWhoWaits(t *testing.T) {
 			h.Fatal(err)
 		}
 		if in.Running != 2 || in.Queued != 1 || in.Pending != 3 || in.Waiters != 2 || in.Events != 2 ||
-			in.Uptime < 3*time.Second {
+			in.Uptime < 3*time.Second || in.Loop.Timers != 2+2 { // the waits' patience, the heartbeat and the alarm
 			h.Errorf("inspection: %+v", in)
 		}
 		if len(in.Waits) != 2 || in.Waits[0].For.String() != "all(event:a, event:b)" || in.Waits[0].Done != 1 ||

@@ -154,10 +154,9 @@ func fetches(n, attempts int, host string) []record.NewFuture {
 	all := make([]record.NewFuture, n)
 	for i := range all {
 		all[i] = newFetch(fmt.Sprint(host, i))
-		all[i].Request.URL = "http://" + host + "/"
-		all[i].Request.Retry = record.Retry{
-			AttemptsMax: attempts, BackoffMin: 500 * time.Millisecond, BackoffMax: 30 * time.Second,
-		}
+		r := requestTo(host)
+		r.Retry = record.Retry{AttemptsMax: attempts, BackoffMin: 500 * time.Millisecond, BackoffMax: 30 * time.Second}
+		all[i].Request = r.Pack()
 		all[i].Timeout = time.Hour
 	}
 	return all

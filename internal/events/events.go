@@ -11,10 +11,13 @@ import (
 	"github.com/awaitd/awaitd/internal/record"
 )
 
-// Registry holds every event that was ever set or is waited for. How many that may be is for the caller to say.
+// Registry holds every event that is remembered, waited for or reserved. How many that may be, and when one that is
+// idle is forgotten, is for the caller to say.
 type Registry struct {
 	byName  map[string]*Event
+	bytes   int64 // of all payloads
 	changed []*Event
+	serial  uint64 // of the last set or pulse of any
 }
 
 // NewRegistry has no events.
@@ -22,13 +25,16 @@ func NewRegistry() *Registry { return &Registry{byName: map[string]*Event{}} }
 
 // Event is one named flag with the sleepers it wakes.
 type Event struct {
-	// Expiry is kept for the caller, who owns the clock: what makes the flag fall when its ttl has passed.
+	// Expiry is kept for the caller, who owns the clock: what makes the flag fall when its ttl has passed, or the event be
+	// forgotten when it has been idle for long.
 	Expiry loop.WheelHandle
 
-	name    string
-	fact    *record.Event // nil: never set, or forgotten
-	waiters loop.Waiters
-	changed bool
+	name     string
+	fact     *record.Event // nil: never set, or forgotten
+	waiters  loop.Waiters
+	left     record.Time // when a sleeper or a reservation left last, unwoken
+	reserved int
+	changed  bool
 }
 
 // Name is what the event is called.
@@ -49,13 +55,39 @@ func (e *Event) Waiting() int { return e.waiters.Len() }
 func (e *Event) Wait(w *loop.Waiter) { e.waiters.Add(w) }
 
 // Leave takes w out of the sleepers and forgets a name that nobody needs any more. Constant time.
-func (r *Registry) Leave(e *Event, w *loop.Waiter) {
+func (r *Registry) Leave(e *Event, w *loop.Waiter, at record.Time) {
 	e.waiters.Remove(w)
+	e.left = at
 	r.release(e)
 }
 
+// Reserve keeps room for a name that will be set some time. Unreserve undoes it, once for each time.
+func (r *Registry) Reserve(name string) { r.Get(name).reserved++ }
+
+// Reserved reports whether somebody is to set that name.
+func (r *Registry) Reserved(name string) bool {
+	return r.byName[name] != nil && r.byName[name].reserved > 0
+}
+
+// Unreserve undoes one Reserve.
+func (r *Registry) Unreserve(name string, at record.Time) {
+	e := r.byName[name]
+	e.reserved--
+	e.left = at
+	r.release(e)
+}
+
+// Idle reports whether nobody would miss e: it is down, nobody waits for it and nobody is to set it. since is from when
+// on that has been so, if nothing else was the case in between.
+func (e *Event) Idle() (since record.Time, idle bool) {
+	if e.fact == nil || e.fact.Set || e.waiters.Len() > 0 || e.reserved > 0 {
+		return 0, false
+	}
+	return max(e.fact.SetAt, e.fact.ClearedAt, e.left), true
+}
+
 func (r *Registry) release(e *Event) {
-	if e.fact == nil && e.waiters.Len() == 0 && r.byName[e.name] == e {
+	if e.fact == nil && e.waiters.Len() == 0 && e.reserved == 0 && r.byName[e.name] == e {
 		delete(r.byName, e.name)
 	}
 }
@@ -68,7 +100,7 @@ func (r *Registry) Look(name string) *record.Event {
 	return &record.Event{Name: name}
 }
 
-// Known reports whether the name is remembered or waited for already.
+// Known reports whether the name is remembered, waited for or reserved already.
 func (r *Registry) Known(name string) bool { return r.byName[name] != nil }
 
 // Get finds the event of that name, or makes room for it.
@@ -81,19 +113,40 @@ func (r *Registry) Get(name string) *Event {
 	return e
 }
 
-// Len is how many names are remembered or waited for.
+// Len is how many names are remembered, waited for or reserved.
 func (r *Registry) Len() int { return len(r.byName) }
+
+// Bytes is how many bytes all payloads take.
+func (r *Registry) Bytes() int64 { return r.bytes }
 
 // Restore puts a stored event back, before the first turn.
 func (r *Registry) Restore(fact *record.Event) {
-	r.byName[fact.Name] = &Event{name: fact.Name, fact: fact}
+	r.Get(fact.Name).fact = fact
+	r.bytes += fact.Payload.Bytes()
+	r.Counted(fact.Serial)
 }
+
+// Count is the next serial, for something that happens at that time.
+func (r *Registry) Count(at record.Time) uint64 {
+	r.serial = max(r.serial+1, uint64(at)*serialsAMillisecond)
+	return r.serial
+}
+
+// Counted says that a serial was given by the last server.
+func (r *Registry) Counted(serial uint64) { r.serial = max(r.serial, serial) }
+
+// Serial is that of the last set or pulse of any event. Later ones have higher serials.
+func (r *Registry) Serial() uint64 { return r.serial }
+
+// serialsAMillisecond is how many sets one millisecond has serials for. A serial is counted from its time, so that it
+// grows over restarts too, even when the event with the last one was forgotten.
+const serialsAMillisecond = 1 << 20
 
 // Set raises the flag, counts a generation and wakes everybody who waits, in the order they came. With a ttl > 0
 // the fact says when the flag is to fall; making it fall is the caller's affair.
 func (r *Registry) Set(name string, p *record.Payload, ttl time.Duration, at record.Time) *Event {
 	e := r.Get(name)
-	fact := next(e, p, at)
+	fact := r.next(e, p, at)
 	fact.Set = true
 	fact.ExpiresAt = 0
 	if ttl > 0 {
@@ -107,24 +160,26 @@ func (r *Registry) Set(name string, p *record.Payload, ttl time.Duration, at rec
 // Pulse counts a generation and wakes everybody who waits now; the flag stays as it was.
 func (r *Registry) Pulse(name string, p *record.Payload, at record.Time) *Event {
 	e := r.Get(name)
-	r.put(e, next(e, p, at))
+	r.put(e, r.next(e, p, at))
 	e.waiters.Wake()
 	return e
 }
 
 // next is the fact of e one generation on.
-func next(e *Event, p *record.Payload, at record.Time) *record.Event {
+func (r *Registry) next(e *Event, p *record.Payload, at record.Time) *record.Event {
 	fact := *e.Fact()
+	fact.Serial = r.Count(at)
 	fact.Generation++
 	fact.Version++
 	fact.SetAt = at
+	fact.ClearedAt = 0
 	fact.Payload = p
 	return &fact
 }
 
 // Clear lowers the flag. Who was woken stays woken; generation and payload of the last set stay. It changes
 // nothing when the flag is down.
-func (r *Registry) Clear(e *Event) {
+func (r *Registry) Clear(e *Event, at record.Time) {
 	if e.fact == nil || !e.fact.Set {
 		return
 	}
@@ -132,6 +187,7 @@ func (r *Registry) Clear(e *Event) {
 	fact.Set = false
 	fact.Version++
 	fact.ExpiresAt = 0
+	fact.ClearedAt = at
 	r.put(e, &fact)
 }
 
@@ -144,12 +200,17 @@ func (r *Registry) Delete(e *Event) {
 }
 
 func (r *Registry) put(e *Event, fact *record.Event) {
+	r.bytes -= e.Fact().Payload.Bytes()
 	e.fact = fact
+	r.bytes += e.Fact().Payload.Bytes()
 	if !e.changed {
 		e.changed = true
 		r.changed = append(r.changed, e)
 	}
 }
+
+// Changed reports whether something has changed since the last call of TakeChanges.
+func (r *Registry) Changed() bool { return len(r.changed) > 0 }
 
 // TakeChanges returns what changed since the last call, in the order of the first change of each.
 func (r *Registry) TakeChanges() []record.EventFact {

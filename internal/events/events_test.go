@@ -47,7 +47,10 @@ func TestSetRaisesCountsAndWakesInOrder(t *testing.T) {
 	sleepers(r.Get("a"), &diary, "first", "second", "third")
 	p := &record.Payload{ContentType: "text/plain", Data: []byte("hi")}
 	e := r.Set("a", p, time.Minute, 5000)
-	want := &record.Event{Name: "a", Set: true, Generation: 1, Version: 1, SetAt: 5000, ExpiresAt: 65000, Payload: p}
+	want := &record.Event{
+		Name: "a", Set: true, Generation: 1, Version: 1, SetAt: 5000, ExpiresAt: 65000, Payload: p,
+		Serial: 5000 * serialsAMillisecond,
+	}
 	if diff := cmp.Diff(want, e.Fact()); diff != "" {
 		t.Errorf("fact (-want +got):\n%s", diff)
 	}
@@ -84,17 +87,17 @@ func TestClearTakesNothingBack(t *testing.T) {
 	e := r.Get("a")
 	sleepers(e, &diary, "before")
 	r.Set("a", &record.Payload{Data: []byte("kept")}, time.Hour, 1)
-	r.Clear(e)
+	r.Clear(e, 5)
 	sleepers(e, &diary, "after")
 	f := e.Fact()
-	if f.Set || f.Generation != 1 || f.Version != 2 || f.Payload == nil || f.ExpiresAt != 0 {
+	if f.Set || f.Generation != 1 || f.Version != 2 || f.Payload == nil || f.ExpiresAt != 0 || f.ClearedAt != 5 {
 		t.Errorf("cleared: %+v", f)
 	}
 	if diff := cmp.Diff([]string{"before"}, diary); diff != "" || e.Waiting() != 1 {
 		t.Errorf("woken %v, waiting %d", diary, e.Waiting())
 	}
 	r.TakeChanges()
-	r.Clear(e)
+	r.Clear(e, 6)
 	if changes := r.TakeChanges(); e.Fact() != f || changes != nil {
 		t.Errorf("clearing a cleared event changed it: %v", changes)
 	}
@@ -121,23 +124,75 @@ func TestANameNobodyNeedsIsForgotten(t *testing.T) {
 	var diary []string
 	e := r.Get("a")
 	all := sleepers(e, &diary, "one", "two")
-	r.Leave(e, &all[0].Waiter)
+	r.Leave(e, &all[0].Waiter, 1)
 	if r.Len() != 1 || !r.Known("a") {
 		t.Error("forgotten while somebody sleeps on it")
 	}
-	r.Leave(e, &all[1].Waiter)
+	r.Leave(e, &all[1].Waiter, 1)
 	if r.Len() != 0 || r.Known("a") {
 		t.Error("remembered though nobody needs it")
 	}
 	b := r.Get("b")
 	s := sleepers(b, &diary, "three")[0]
 	r.Set("b", nil, 0, 1)
-	r.Leave(b, &s.Waiter)
+	r.Leave(b, &s.Waiter, 1)
 	if !r.Known("b") {
 		t.Error("a set event was forgotten")
 	}
 	if f := r.Look("never"); f.Name != "never" || f.Generation != 0 || r.Known("never") {
 		t.Errorf("looking made room: %+v", f)
+	}
+}
+
+// An event is idle when it is down, nobody waits for it and nobody is to set it, and since the last of these ended.
+func TestAnEventIsIdleWhenNobodyWouldMissIt(t *testing.T) {
+	r := NewRegistry()
+	var diary []string
+	want := func(stage string, since record.Time, idle bool) {
+		t.Helper()
+		if s, i := r.Get("a").Idle(); s != since || i != idle {
+			t.Errorf("%s: idle %v since %d, want %v since %d", stage, i, s, idle, since)
+		}
+	}
+	want("never set", 0, false)
+	r.Set("a", nil, 0, 10)
+	want("set", 0, false)
+	r.Clear(r.Get("a"), 20)
+	want("cleared", 20, true)
+	r.Pulse("a", nil, 30)
+	want("pulsed", 30, true)
+	s := sleepers(r.Get("a"), &diary, "one")[0]
+	want("waited for", 0, false)
+	r.Leave(r.Get("a"), &s.Waiter, 40)
+	want("left", 40, true)
+	r.Reserve("a")
+	r.Reserve("a")
+	r.Unreserve("a", 50)
+	want("reserved", 0, false)
+	r.Unreserve("a", 60)
+	want("not reserved any more", 60, true)
+}
+
+// Room is kept for a name that will be set, and given back when it will not be.
+func TestAReservedNameIsKnown(t *testing.T) {
+	r := NewRegistry()
+	r.Reserve("a")
+	if r.Len() != 1 || !r.Known("a") {
+		t.Error("no room was kept")
+	}
+	r.Delete(r.Get("a"))
+	if r.Len() != 1 {
+		t.Error("a delete gave the room away")
+	}
+	r.Unreserve("a", 1)
+	if r.Len() != 0 {
+		t.Error("the room was not given back")
+	}
+	r.Reserve("b")
+	r.Restore(&record.Event{Name: "b", Generation: 4})
+	r.Unreserve("b", 1)
+	if r.Look("b").Generation != 4 {
+		t.Error("a fact went with the reservation")
 	}
 }
 
@@ -147,7 +202,7 @@ func TestDeleteBeginsAgain(t *testing.T) {
 	var diary []string
 	r.Set("a", nil, 0, 1)
 	e := r.Get("a")
-	r.Clear(e)
+	r.Clear(e, 1)
 	sleepers(e, &diary, "one")
 	r.Delete(e)
 	if f := e.Fact(); f.Generation != 0 || !r.Known("a") {
@@ -193,4 +248,37 @@ func TestRestoredEventsAreNoChange(t *testing.T) {
 	if r.Look("a") != fact || r.TakeChanges() != nil || r.Get("a").Name() != "a" {
 		t.Error("restore did not put the fact back as it was")
 	}
+}
+
+// Serials grow with every set and pulse of any event: within a millisecond, after a jump back, after a restart, and
+// when the last event was forgotten.
+func TestSerialsGrow(t *testing.T) {
+	r := NewRegistry()
+	last := r.Serial()
+	grown := func(what string) {
+		t.Helper()
+		if r.Serial() <= last {
+			t.Errorf("%s: serial %d after %d", what, r.Serial(), last)
+		}
+		last = r.Serial()
+	}
+	r.Set("a", nil, 0, 5000)
+	grown("a set")
+	r.Pulse("b", nil, 5000)
+	grown("a pulse in the same millisecond")
+	r.Set("b", nil, 0, 4000)
+	grown("a set in the past")
+	stored := *r.Get("b").Fact()
+	r.Delete(r.Get("b"))
+	r.Clear(r.Get("a"), 4000)
+	if r.Serial() != last {
+		t.Error("what is no set has a serial")
+	}
+	r = NewRegistry()
+	r.Restore(&stored)
+	r.Set("c", nil, 0, 4000)
+	grown("a set after the restart")
+	r = NewRegistry() // all events were forgotten, time has passed
+	r.Set("c", nil, 0, 6000)
+	grown("a set of a registry that knows nothing")
 }

@@ -15,9 +15,6 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-// answerHeadersMax bounds the lines kept of an answer: 64 KiB of the shortest ones would be 16 000.
-const answerHeadersMax = 1000
-
 // attempt is one try of one fetch. It lives on one worker; sent and verdict are also written by net/http.
 type attempt struct {
 	f       *Fetcher
@@ -45,6 +42,11 @@ func newAttempt(f *Fetcher, fl *flight) *attempt {
 	a := &attempt{f: f, job: fl.job, cancel: fl.cancel}
 	a.ctx = context.WithValue(fl.ctx, verdictKey{}, &a.verdict)
 	a.ctx = httptrace.WithClientTrace(a.ctx, &httptrace.ClientTrace{
+		GotConn: func(info httptrace.GotConnInfo) {
+			if conn, ok := info.Conn.(*headConn); ok {
+				conn.asks.Store(a)
+			}
+		},
 		// Complete headers leave only after this hook: before it, no target can have acted.
 		WroteHeaders:         func() { a.sent.Store(true) },
 		GotFirstResponseByte: a.answering,
@@ -130,8 +132,9 @@ func (a *attempt) follow() (*http.Response, error) {
 
 // exchange sends one request and gives the answer up to its headers.
 func (a *attempt) exchange(h *hop) (*http.Response, error) {
-	if refusal := a.f.options.Guard.admit(h.target); refusal != nil {
-		return nil, refuse(a.ctx, refusal)
+	guard := a.f.options.Guard
+	if err := guard.weigh(a.ctx, guard.admit(h.target)); err != nil {
+		return nil, err
 	}
 	if err := context.Cause(a.ctx); err != nil {
 		return nil, err
@@ -221,16 +224,11 @@ func (a *attempt) answered(resp *http.Response) ending {
 		drain(resp)
 		return e
 	}
-	headers, err := keepHeaders(resp.Header)
-	if err != nil {
-		_ = resp.Body.Close()
-		return a.failed(resp, err)
-	}
 	body, err := a.keep(resp)
 	if err != nil {
 		return a.failed(resp, err)
 	}
-	e.result = &record.Result{Status: resp.StatusCode, Headers: headers, Body: body}
+	e.result = &record.Result{Status: resp.StatusCode, Headers: keepHeaders(resp.Header), Body: body}
 	return e
 }
 
@@ -267,14 +265,12 @@ func (a *attempt) spelled(f *failure) *failure {
 }
 
 // keepHeaders gives the headers of an answer in the stored form: canonical, sorted, as UTF-8.
-func keepHeaders(h http.Header) ([]record.Header, error) {
-	lines := 0
+func keepHeaders(h http.Header) []record.Header {
 	kept := make([]record.Header, 0, len(h))
 	for name, values := range h {
 		if !httpguts.ValidHeaderFieldName(name) {
 			continue // net/http lets names with spaces pass
 		}
-		lines += len(values)
 		for i, v := range values {
 			if !utf8.ValidString(v) {
 				values[i] = latin1(v)
@@ -282,16 +278,13 @@ func keepHeaders(h http.Header) ([]record.Header, error) {
 		}
 		kept = append(kept, record.Header{Name: name, Values: values})
 	}
-	if lines > answerHeadersMax {
-		return nil, failHeaders
-	}
 	slices.SortFunc(kept, func(a, b record.Header) int {
 		if a.Name < b.Name {
 			return -1
 		}
 		return 1
 	})
-	return kept, nil
+	return kept
 }
 
 // latin1 reads bytes as ISO-8859-1, which is what header values were before they were UTF-8 (RFC 9110 5.5).

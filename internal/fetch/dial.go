@@ -35,15 +35,15 @@ type dialer struct {
 func (d *dialer) dial(ctx context.Context, _, hostport string) (net.Conn, error) {
 	host, portText, err := net.SplitHostPort(hostport)
 	if err != nil {
-		return nil, refuse(ctx, &Refusal{"net/http asks for an address that is no host and port"})
+		return nil, refuse(ctx, "net/http asks for an address that is no host and port")
 	}
 	port, err := strconv.ParseUint(portText, 10, 16)
 	if err != nil {
-		return nil, refuse(ctx, &Refusal{"net/http asks for a port that is no number"})
+		return nil, refuse(ctx, "net/http asks for a port that is no number")
 	}
 	addrs, err := d.guard.resolve(ctx, host, uint16(port))
 	if err != nil {
-		return nil, refuse(ctx, err)
+		return nil, err
 	}
 	name := host
 	if _, err := netip.ParseAddr(host); err == nil {
@@ -88,7 +88,7 @@ func (d *dialer) dialFirst(ctx context.Context, name string, addrs []netip.Addr,
 			return conn, nil
 		}
 		if refusal := new(Refusal); errors.As(err, &refusal) {
-			return nil, refuse(ctx, refusal)
+			return nil, refusal
 		}
 		failed = connectFailure(err)
 		if ctx.Err() != nil {
@@ -112,31 +112,36 @@ func (g *Guard) checkSocket(ctx context.Context, name string, checked netip.Addr
 	return func(network, address string, _ syscall.RawConn) error {
 		asked, err := netip.ParseAddrPort(address)
 		if err != nil || network != "tcp4" && network != "tcp6" {
-			return refuse(ctx, &Refusal{"the socket is asked to reach something that is no plain address"})
+			return refuse(ctx, "the socket is asked to reach something that is no plain address")
 		}
 		if asked.Addr().Unmap() != checked.Addr().Unmap() || asked.Port() != checked.Port() {
-			return refuse(ctx, &Refusal{"the socket is asked to reach another address than the one checked"})
+			return refuse(ctx, "the socket is asked to reach another address than the one checked")
 		}
-		if refusal := g.judge(name, asked.Addr(), asked.Port()); refusal != nil {
-			return refuse(ctx, refusal)
-		}
-		return nil
+		return g.weigh(ctx, g.judge(name, asked.Addr(), asked.Port()))
 	}
 }
 
 // verdictKey is the key of an attempt's *verdict in its context.
 type verdictKey struct{}
 
-// verdict is where a refusal is recorded, besides the error: of several dial errors only one is returned, and
-// net/http returns none when the request ended first.
-type verdict struct{ refusal atomic.Pointer[Refusal] }
+// verdict is where a refusal is noted, besides the error: of several dial errors only one is returned, and net/http
+// returns none when the request ended first.
+type verdict struct {
+	refusal  atomic.Pointer[Refusal]
+	reported atomic.Pointer[Refusal] // it would be one if refusals were not only reported
+}
 
-// refuse records err in the verdict of ctx if it is a refusal, and returns it.
-func refuse(ctx context.Context, err error) error {
-	if refusal := new(Refusal); errors.As(err, &refusal) {
-		if v, ok := ctx.Value(verdictKey{}).(*verdict); ok {
-			v.refusal.CompareAndSwap(nil, refusal)
-		}
+// verdictOf is the one of the attempt that ctx belongs to, else one that nobody reads.
+func verdictOf(ctx context.Context) *verdict {
+	if v, ok := ctx.Value(verdictKey{}).(*verdict); ok {
+		return v
 	}
-	return err
+	return &verdict{}
+}
+
+// refuse is for what cannot be judged: it is refused whatever the guard is told.
+func refuse(ctx context.Context, reason string) error {
+	refusal := &Refusal{reason}
+	verdictOf(ctx).refusal.CompareAndSwap(nil, refusal)
+	return refusal
 }

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 
@@ -269,7 +270,32 @@ func TestTheDiallerRefusesByItself(t *testing.T) {
 			if conn, err := dial(t.Context(), "tcp", address); !errors.As(err, &refusal) || len(d.addresses()) > 0 {
 				t.Errorf("%s: %v %v, dialled %v", address, conn, err, d.addresses())
 			}
+			if d.asked.Load() > 0 {
+				t.Errorf("%s: it was left to the socket to refuse", address)
+			}
 		}
+	}
+}
+
+// The goal: what opens real sockets asks the control of each, and connects to nothing that it refuses.
+func TestARealSocketAsksItsControl(t *testing.T) {
+	target := rawTarget(t, answers(ok))
+	address := strings.Trim(target.url, "htp:/")
+	asked := ""
+	conn, err := connectTCP(t.Context(), address, func(network, to string, _ syscall.RawConn) error {
+		asked = network + " " + to
+		return errNoAddress
+	})
+	if !errors.Is(err, errNoAddress) || asked != "tcp4 "+address {
+		t.Errorf("%v %v, the control was asked about %q", conn, err, asked)
+	}
+}
+
+// The goal: whatever net/http thinks of an answer, it follows no redirect.
+func TestHTTPClientFollowsNothing(t *testing.T) {
+	r := newRig(t, nil)
+	if err := r.exit.client.CheckRedirect(nil, nil); err != http.ErrUseLastResponse {
+		t.Errorf("CheckRedirect says %v", err)
 	}
 }
 

@@ -39,7 +39,7 @@ var (
 	failSwitch   = &failure{record.FailProtocol, "The target switched protocols.", true}
 	failClosed   = &failure{record.FailProtocol, "The target broke off before its answer was complete.", false}
 	failInvalid  = &failure{record.FailProtocol, "The answer is not valid HTTP or its headers exceed 64 KiB.", false}
-	failHeaders  = &failure{record.FailProtocol, "The answer has more than 1000 header lines.", true}
+	failHeaders  = &failure{record.FailProtocol, "The head of the answer has more than 1000 lines.", true}
 	failStore    = &failure{record.FailProtocol, "The answer could not be stored.", false}
 	failPanic    = &failure{record.FailProtocol, "The attempt could not be carried out.", true}
 	failCompose  = &failure{record.FailProtocol, "The message could not be composed.", false}

@@ -191,6 +191,8 @@ func (f *Fetcher) attempt(fl *flight) (e ending, status int) {
 	e = a.run()
 	if refusal := a.verdict.refusal.Load(); refusal != nil && e.failure == failDenied {
 		f.log.Warn("egress denied", "future", fl.job.ID, "reason", refusal.Reason)
+	} else if refusal := a.verdict.reported.Load(); refusal != nil {
+		f.log.Warn("egress would be denied", "future", fl.job.ID, "reason", refusal.Reason)
 	}
 	return e, a.status
 }

@@ -1,6 +1,7 @@
 package fetch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -53,6 +54,9 @@ type GuardOptions struct {
 	// DeniedTargets are our own listeners and those of the store. They are refused unless an entry of
 	// AllowTargets names them with their port. The unspecified address stands for all of this machine.
 	DeniedTargets []netip.AddrPort
+	// ReportOnly lets fetches reach what is refused, and has each attempt that does say so in the log. How a URL may be
+	// spelt, and that a socket reaches what was looked up, stays as it is.
+	ReportOnly bool
 	// Resolver is nil for Go's own with the system's settings.
 	Resolver Resolver
 }
@@ -60,14 +64,15 @@ type GuardOptions struct {
 // Guard decides which targets may be reached. It is immutable and may be used by any goroutine. One policy is one
 // Guard with one transport: a pooled connection would carry one tenant into another's target.
 type Guard struct {
-	openings []opening
-	denied   []netip.AddrPort
-	resolver Resolver
+	openings   []opening
+	denied     []netip.AddrPort
+	reportOnly bool
+	resolver   Resolver
 }
 
 // NewGuard reports all faults of o together.
 func NewGuard(o GuardOptions) (*Guard, error) {
-	g := &Guard{denied: o.DeniedTargets, resolver: o.Resolver}
+	g := &Guard{denied: o.DeniedTargets, reportOnly: o.ReportOnly, resolver: o.Resolver}
 	if g.resolver == nil {
 		g.resolver = newSystem()
 	}
@@ -97,30 +102,35 @@ func (g *Guard) Admit(u *url.URL) error {
 	if err != nil {
 		return err
 	}
-	if refusal := g.admit(t); refusal != nil {
-		return refusal
-	}
-	return nil
+	return g.weigh(context.Background(), g.admit(t))
 }
 
 func (g *Guard) admit(t target) *Refusal {
 	if t.addr.IsValid() {
 		return g.judge("", t.addr, t.port)
 	}
-	if g.opened(t.name, netip.Addr{}, t.port) {
+	return cmp.Or(g.admitName(t), g.admitPort(t))
+}
+
+func (g *Guard) admitName(t target) *Refusal {
+	if !isInside(t.name) || g.opened(t.name, netip.Addr{}, t.port) || isLocalhost(t.name) && g.undecided(t.port) {
 		return nil
 	}
-	// Only an address can still open the name's port, or localhost.
-	undecided := slices.ContainsFunc(g.openings, func(o opening) bool {
-		return o.network.IsValid() && (o.port == 0 || o.port == t.port)
-	})
-	switch {
-	case isInside(t.name) && !(isLocalhost(t.name) && undecided):
-		return &Refusal{fmt.Sprintf("the name %s is one of the inside and not listed", t.name)}
-	case !slices.Contains(portsOpen, t.port) && !undecided:
-		return &Refusal{fmt.Sprintf("port %d of %s is not open", t.port, t.name)}
+	return &Refusal{fmt.Sprintf("the name %s is one of the inside and not listed", t.name)}
+}
+
+func (g *Guard) admitPort(t target) *Refusal {
+	if slices.Contains(portsOpen, t.port) || g.opened(t.name, t.addr, t.port) || g.undecided(t.port) {
+		return nil
 	}
-	return nil
+	return &Refusal{fmt.Sprintf("port %d of %s is not open", t.port, cmp.Or(t.name, t.addr.String()))}
+}
+
+// undecided reports whether an address that a name resolves to can still open localhost, or the port of any name.
+func (g *Guard) undecided(port uint16) bool {
+	return slices.ContainsFunc(g.openings, func(o opening) bool {
+		return o.network.IsValid() && (o.port == 0 || o.port == port)
+	})
 }
 
 // opened reports whether the operator opened this target.
@@ -166,33 +176,55 @@ func (g *Guard) judge(name string, addr netip.Addr, port uint16) *Refusal {
 // the whole name: picking the good ones of a mixed answer would hide the refusal behind a dial error, which is
 // tried again until the name answers differently.
 func (g *Guard) resolve(ctx context.Context, host string, port uint16) ([]netip.Addr, error) {
-	if addr, err := netip.ParseAddr(host); err == nil {
-		addr = addr.Unmap()
-		if refusal := g.judge("", addr, port); refusal != nil {
-			return nil, refusal
-		}
-		return []netip.Addr{addr}, nil
+	name := host
+	addrs := make([]netip.Addr, 1)
+	var err error
+	if addrs[0], err = netip.ParseAddr(host); err == nil {
+		name = ""
+	} else if addrs, err = g.lookUp(ctx, host); err != nil {
+		return nil, err
 	}
+	if len(addrs) > LookupAnswersMax {
+		many := &Refusal{fmt.Sprintf("%s has %d addresses", host, len(addrs))}
+		if err := g.weigh(ctx, many); err != nil {
+			return nil, err
+		}
+	}
+	for i, addr := range addrs {
+		if err := g.weigh(ctx, g.judge(name, addr, port)); err != nil {
+			return nil, err
+		}
+		addrs[i] = addr.Unmap()
+	}
+	return addrs, nil
+}
+
+// lookUp asks for all addresses of a name, as an absolute one. Its errors are *failure.
+func (g *Guard) lookUp(ctx context.Context, host string) ([]netip.Addr, error) {
 	ctx, cancel := context.WithTimeout(ctx, LookupTimeMax)
 	defer cancel()
 	addrs, err := g.resolver.LookupNetIP(ctx, "ip", host+".")
+	if err == nil && len(addrs) == 0 {
+		err = errNoAddress
+	}
 	if err != nil {
 		return nil, dnsFailure(err)
 	}
-	if len(addrs) == 0 {
-		return nil, dnsFailure(errNoAddress)
+	return slices.Clone(addrs), nil
+}
+
+// weigh notes a refusal in the verdict of ctx, and gives what it amounts to: nothing where refusals are only reported.
+func (g *Guard) weigh(ctx context.Context, refusal *Refusal) error {
+	switch v := verdictOf(ctx); {
+	case refusal == nil:
+		return nil
+	case g.reportOnly:
+		v.reported.CompareAndSwap(nil, refusal)
+		return nil
+	default:
+		v.refusal.CompareAndSwap(nil, refusal)
+		return refusal
 	}
-	if len(addrs) > LookupAnswersMax {
-		return nil, &Refusal{fmt.Sprintf("%s has %d addresses", host, len(addrs))}
-	}
-	checked := make([]netip.Addr, 0, len(addrs))
-	for _, addr := range addrs {
-		if refusal := g.judge(host, addr, port); refusal != nil {
-			return nil, refusal
-		}
-		checked = append(checked, addr.Unmap())
-	}
-	return checked, nil
 }
 
 // isOwn reports whether a connection to addr and port would end at one of the denied targets.

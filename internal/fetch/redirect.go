@@ -5,12 +5,16 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/awaitd/awaitd/internal/record"
 )
 
-// drainBytesMax is how much of an unwanted body is read so that its connection can be used again.
-const drainBytesMax = 16 << 10
+// How much of an unwanted body is read so that its connection can be used again, and for how long.
+const (
+	drainBytesMax = 16 << 10
+	drainTimeMax  = time.Second
+)
 
 // hop is one request of an attempt: the first, or one that a redirect asked for.
 type hop struct {
@@ -115,8 +119,10 @@ func withoutContent(headers []record.Header) []record.Header {
 	return kept
 }
 
-// drain reads what is left of a short body and closes it. A longer one costs its connection.
+// drain reads what is left of a short body that comes at once, and closes it. Any other costs its connection.
 func drain(resp *http.Response) {
+	slow := time.AfterFunc(drainTimeMax, func() { _ = resp.Body.Close() })
+	defer slow.Stop()
 	if resp.ContentLength <= drainBytesMax {
 		_, _ = io.CopyN(io.Discard, resp.Body, drainBytesMax+1)
 	}

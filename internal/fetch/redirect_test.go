@@ -42,14 +42,7 @@ func (w *web) serve(conn net.Conn) {
 		}
 		_, _ = rw.Write([]byte("end"))
 	})
-	l := &oneConn{conn: make(chan net.Conn, 1), done: make(chan struct{})}
-	l.conn <- conn
-	s := &http.Server{Handler: h, ErrorLog: quiet, ConnState: func(_ net.Conn, s http.ConnState) {
-		if s == http.StateClosed {
-			close(l.done)
-		}
-	}}
-	_ = s.Serve(l)
+	serveConn(conn, h)
 }
 
 // oneConn is a listener with one connection, over when that is closed.

@@ -344,12 +344,14 @@ func dns(pairs ...string) *names {
 // dialled replaces the sockets of a fetcher: each dial is checked as the socket would, written down, and answered
 // by serve over a pipe. A nil serve refuses the connection.
 type dialled struct {
+	asked atomic.Int64 // to connect, allowed or not
 	mu    sync.Mutex
 	to    []string
 	serve func(net.Conn)
 }
 
 func (d *dialled) connect(_ context.Context, address string, check control) (net.Conn, error) {
+	d.asked.Add(1)
 	network := "tcp4"
 	if strings.HasPrefix(address, "[") {
 		network = "tcp6"

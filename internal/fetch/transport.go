@@ -29,8 +29,8 @@ func newExit(g *Guard, workersMax int) *exit {
 	protocols.SetHTTP1(true) // HTTP/2 from a hostile target has been an endless loop and two exhaustions in 2026
 	e.transport = &http.Transport{
 		Proxy:                  nil, // a proxy from the environment would void the guard: it dials for us
-		DialContext:            e.dialer.dial,
-		DialTLSContext:         e.dialer.dialTLS,
+		DialContext:            headed(e.dialer.dial),
+		DialTLSContext:         headed(e.dialer.dialTLS),
 		Protocols:              protocols,
 		DisableCompression:     true, // bodies are bounded as on the wire: 0.5 MB there were 512 MiB inflated
 		MaxIdleConnsPerHost:    workersMax,

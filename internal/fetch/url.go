@@ -14,7 +14,7 @@ import (
 // The faults of a URL. None repeats a part of it: a query is a secret.
 const (
 	errURLEmpty    = sentence("A URL is needed.")
-	errURLLong     = sentence("The URL is longer than 8192 bytes.")
+	errURLLong     = sentence("The URL is longer than 8192 bytes, with everything outside ASCII escaped.")
 	errURLBytes    = sentence("The URL has a space, a control character, a backslash or bytes that are not UTF-8.")
 	errURLFragment = sentence("The URL has a fragment, which is never sent.")
 	errURLScheme   = sentence("The URL must begin with http:// or https://.")
@@ -67,6 +67,9 @@ func parseTarget(raw string) (target, error) {
 	}
 	u.Host = canonicalHost(t, u)
 	u.RawQuery = escapeQuery(u.RawQuery)
+	if len(u.String()) > URLBytesMax {
+		return target{}, errURLLong // its escapes, which is what is stored and sent
+	}
 	return t, nil
 }
 

@@ -8,6 +8,8 @@ type Batch struct {
 	Futures  []FutureChange
 	Events   []EventFact
 	Limits   []LimitFact
+	Groups   []GroupFact
+	Leaves   []LeafChange
 	Keys     []*Key   // idempotency keys used for the first time
 	Dropped  []string // ids of settled futures to forget, read from the store rather than known here
 }
@@ -23,7 +25,7 @@ type EventFact struct {
 
 // Empty reports whether b changes nothing.
 func (b *Batch) Empty() bool {
-	return len(b.Futures)+len(b.Events)+len(b.Limits)+len(b.Keys)+len(b.Dropped) == 0
+	return len(b.Futures)+len(b.Events)+len(b.Limits)+len(b.Groups)+len(b.Leaves)+len(b.Keys)+len(b.Dropped) == 0
 }
 
 // FutureQuery asks for a page of futures, newest first. Zero fields do not filter.

@@ -27,6 +27,21 @@ type Callback struct {
 	LastFailure   *Failure // of the last attempt; nil when there was none, or it was good
 }
 
+// Bytes is how many bytes of its caller's c keeps until it is done.
+func (c *Callback) Bytes() int64 {
+	if c == nil {
+		return 0
+	}
+	n := len(c.URL) + len(c.Traceparent)
+	for _, h := range c.Headers {
+		n += len(h.Name)
+		for _, v := range h.Values {
+			n += len(v)
+		}
+	}
+	return int64(n)
+}
+
 // With is c as edit changes it.
 func (c *Callback) With(edit func(*Callback)) *Callback {
 	changed := *c

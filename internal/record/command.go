@@ -9,8 +9,10 @@ type Command interface{ command() }
 // Submit creates futures, all or none.
 type Submit struct {
 	Futures []NewFuture
-	Key     *Key // nil: none was given. Its Futures and ExpiresAt are filled in when it is applied
-	KeyTTL  time.Duration
+	// Known are the settled futures that the expressions in Futures name, as the store had them: apply reads nothing.
+	Known  map[string]*Future
+	Key    *Key // nil: none was given. Its Futures and ExpiresAt are filled in when it is applied
+	KeyTTL time.Duration
 }
 
 // NewFuture is a future to be created. The id was made (or checked) at the door.
@@ -19,7 +21,7 @@ type NewFuture struct {
 	Kind    Kind
 	Labels  []Label
 	TTL     time.Duration
-	Request *Request      // fetch
+	Request Packed        // fetch
 	Delay   time.Duration // fetch: not before this long after the submit; timer: due after it
 	At      Time          // fetch: not before; timer: due at; 0 when Delay says it
 	Timeout time.Duration // fetch: deadline for everything; promise: time to be settled; 0 for none
@@ -30,6 +32,9 @@ type NewFuture struct {
 
 	LimitKey string         // fetch: the key that it shares its limits with others under; empty: the host of its URL
 	Limit    *LimitSettings // fetch: what holds for that key from now on; nil: what held before
+	After    []byte         // fetch: the expression (JSON) to wait for before it starts; nil for none
+	For      []byte         // wait: its expression (JSON)
+	Group    string         // the group that it joins; empty for none
 }
 
 // Outcome is what one attempt brought home, and the decision of the fetch policy whether to try again. Every
@@ -80,6 +85,28 @@ type Restart struct{}
 // Tick is the passing of time: everything due at the time of its turn happens.
 type Tick struct{}
 
+// CreateGroup makes a group. Its id was made at the door.
+type CreateGroup struct {
+	ID              string
+	Labels          []Label
+	Deadline        time.Duration // from now; 0 when Until says it
+	Until           Time          // 0 for no deadline
+	Lease           time.Duration // 0 for none
+	TTL             time.Duration
+	CancelOnFailure bool
+	Key             *Key // as in Submit; its Futures are the id of the group
+	KeyTTL          time.Duration
+}
+
+// CancelGroup closes a group and cancels its members.
+type CancelGroup struct{ ID string }
+
+// RenewGroup begins the lease of a group anew.
+type RenewGroup struct{ ID string }
+
+func (*CreateGroup) command() {}
+func (*CancelGroup) command() {}
+func (*RenewGroup) command()  {}
 func (*Submit) command()      {}
 func (*Outcome) command()     {}
 func (*Cancel) command()      {}

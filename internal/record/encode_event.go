@@ -12,6 +12,8 @@ func (ev *Event) fields(e *encoder) {
 	if ev.Payload != nil {
 		e.message(7, ev.Payload.fields)
 	}
+	e.time(8, ev.ClearedAt)
+	e.uint(9, ev.Serial)
 }
 
 // DecodeEvent reads what EncodeEvent wrote. ErrCorrupt and ErrVersion say why it cannot.
@@ -44,6 +46,10 @@ func (ev *Event) take(in field) (bool, error) {
 	case 7:
 		ev.Payload = &Payload{}
 		return true, decode(in.raw, "payload", ev.Payload.take)
+	case 8:
+		ev.ClearedAt = in.time()
+	case 9:
+		ev.Serial = in.num
 	default:
 		return false, nil
 	}

@@ -20,9 +20,7 @@ func (f *Future) fields(e *encoder) {
 		e.message(14, l.fields)
 	}
 	e.string(15, f.Sets)
-	if f.Request != nil {
-		e.message(16, f.Request.fields)
-	}
+	e.string(16, string(f.Request))
 	for i := range f.Attempts {
 		e.message(17, f.Attempts[i].fields)
 	}
@@ -33,6 +31,12 @@ func (f *Future) fields(e *encoder) {
 		e.message(19, f.Failure.fields)
 	}
 	e.uint(20, uint64(f.Interrupted))
+	e.bytes(21, f.After)
+	e.bytes(22, f.For)
+	e.string(23, f.Group)
+	for i := range f.Leaves {
+		e.message(24, f.Leaves[i].fields)
+	}
 	e.string(40, f.LimitKey)
 	if f.Callback != nil {
 		e.message(41, f.Callback.fields)
@@ -70,9 +74,15 @@ func (f *Future) take(in field) (bool, error) {
 		f.Sets = in.string()
 	case 20:
 		f.Interrupted = int(in.num)
+	case 21:
+		f.After = in.bytes()
+	case 22:
+		f.For = in.bytes()
+	case 23:
+		f.Group = in.string()
 	case 40:
 		f.LimitKey = in.string()
-	case 14, 16, 17, 18, 19, 41:
+	case 14, 16, 17, 18, 19, 24, 41:
 		return true, f.takePart(in)
 	default:
 		return f.takeTime(in), nil
@@ -108,14 +118,18 @@ func (f *Future) takePart(in field) error {
 		f.Labels = append(f.Labels, Label{})
 		return decode(in.raw, "label", f.Labels[len(f.Labels)-1].take)
 	case 16:
-		f.Request = &Request{}
-		return decode(in.raw, "request", f.Request.take)
+		f.Request = Packed(in.string())
+		_, err := f.Request.decode() // what nobody could read later is refused now
+		return err
 	case 17:
 		f.Attempts = append(f.Attempts, Attempt{})
 		return decode(in.raw, "attempt", f.Attempts[len(f.Attempts)-1].take)
 	case 18:
 		f.Result = &Result{}
 		return decode(in.raw, "result", f.Result.take)
+	case 24:
+		f.Leaves = append(f.Leaves, Leaf{})
+		return decode(in.raw, "leaf", f.Leaves[len(f.Leaves)-1].take)
 	case 41:
 		f.Callback = &Callback{}
 		return decode(in.raw, "callback", f.Callback.take)

@@ -2,9 +2,16 @@ package record
 
 // The field numbers in this file are on disk. A new field takes a new number; a number is never reused.
 
+// Those that Packed reads by itself.
+const (
+	requestMethod      = 1
+	requestURL         = 2
+	requestTraceparent = 11
+)
+
 func (r *Request) fields(e *encoder) {
-	e.string(1, r.Method)
-	e.string(2, r.URL)
+	e.string(requestMethod, r.Method)
+	e.string(requestURL, r.URL)
 	for i := range r.Headers {
 		e.message(3, r.Headers[i].fields)
 	}
@@ -19,14 +26,14 @@ func (r *Request) fields(e *encoder) {
 	for _, name := range r.Redact {
 		e.string(10, name)
 	}
-	e.string(11, r.Traceparent)
+	e.string(requestTraceparent, r.Traceparent)
 }
 
 func (r *Request) take(in field) (bool, error) {
 	switch in.n {
-	case 1:
+	case requestMethod:
 		r.Method = in.string()
-	case 2:
+	case requestURL:
 		r.URL = in.string()
 	case 3:
 		r.Headers = append(r.Headers, Header{})
@@ -46,7 +53,7 @@ func (r *Request) take(in field) (bool, error) {
 		r.BodyBytesMax = in.int()
 	case 10:
 		r.Redact = append(r.Redact, in.string())
-	case 11:
+	case requestTraceparent:
 		r.Traceparent = in.string()
 	default:
 		return false, nil

@@ -64,7 +64,7 @@ type Future struct {
 	TTL      time.Duration // how long it is kept once settled
 	Labels   []Label       // sorted by key
 	Sets     string        // event to set when it succeeds; empty for none
-	Request  *Request      // of a fetch
+	Request  Packed        // of a fetch
 	Attempts []Attempt     // of a fetch, ended ones, oldest first
 	Result   *Result       // nil until settled, and when there is none
 	Failure  *Failure      // nil unless failed or cancelled
@@ -73,4 +73,8 @@ type Future struct {
 
 	LimitKey string    // of a fetch: as it was submitted; empty: the host of its URL
 	Callback *Callback // nil: none was asked for
+	After    []byte    // of a fetch that waits to be started: the expression (JSON); nil once it was satisfied
+	For      []byte    // of a wait: the expression (JSON)
+	Group    string    // id of the group that it is a member of; empty for none
+	Leaves   []Leaf    // of a wait whose expression was decided: its decided leaves, first decided first
 }

@@ -15,6 +15,7 @@ var creators = map[string]string{
 	"/fetch":             `{"url":"https://target.test/ok"}`,
 	"/fetch/batch":       `{"fetches":[{"url":"https://target.test/ok"}]}`,
 	"/futures":           `{"kind":"promise"}`,
+	"/groups":            `{"lease":"1h"}`,
 	"/futures/p/resolve": `{"value":1}`,
 	"/futures/p/reject":  `{"message":"no"}`,
 	"/wait":              `{"for":"event:a","timeout":0}`,
@@ -38,6 +39,9 @@ func TestMalformedJSONIsRefusedWithThePlaceAndCreatesNothing(t *testing.T) {
 			}
 		}
 		h.wantProblem(400, "malformed-json", h.post(path, good[:len(good)-1]))
+		if path == "/groups" {
+			continue // it takes no body for an answer
+		}
 		r := h.wantProblem(400, "malformed-json", h.post(path, "", "Content-Type: application/json"))
 		if !strings.Contains(r.text("detail"), "empty") {
 			t.Errorf("%s: an empty body is called %q", path, r.text("detail"))
@@ -326,6 +330,12 @@ func TestAbsurdDurationsAreRefusedWithTheirPointerAndCreateNothing(t *testing.T)
 		{"/futures", `{"kind":"timer","at":"2199-01-01T00:00:00Z"}`, "/at"},
 		{"/futures", `{"kind":"timer"}`, "/after"},
 		{"/futures", `{"kind":"promise","timeout":0}`, "/timeout"},
+		{"/futures", `{"kind":"promise","group":"g"}`, "/group"},
+		{"/fetch", `{"url":"https://target.test/ok","group":"grp_1"}`, "/group"},
+		{"/groups", `{"lease":0}`, "/lease"},
+		{"/groups", `{"deadline":"0s"}`, "/deadline"},
+		{"/groups", `{"deadline":"2001-01-01T00:00:00Z"}`, "/deadline"},
+		{"/groups", `{"deadline":"2199-01-01T00:00:00Z"}`, "/deadline"},
 		{"/wait", `{"for":"sleep:-1s"}`, "/for"},
 		{"/wait", `{"for":{"sleep":1e300}}`, "/for/sleep"},
 		{"/wait", `{"for":"event:a","timeout":"-1s"}`, "/timeout"},
@@ -456,4 +466,8 @@ func TestAWrongMediaTypeIs415AndSaysWhatToSend(t *testing.T) {
 		}
 	}
 	h.want(202, h.post("/fetch", creators["/fetch"], "Content-Type: ", "Content-Type: Application/JSON; charset=UTF-8"))
+	for path, good := range creators {
+		h.wantProblem(415, "unsupported-media-type", h.post(path, good, "Content-Encoding: gzip"))
+	}
+	h.want(202, h.post("/fetch", creators["/fetch"], "Content-Encoding: Identity"))
 }

@@ -99,15 +99,43 @@ func hangUp(w http.ResponseWriter, r *http.Request) {
 func (s *Server) decode(
 	w http.ResponseWriter, r *http.Request, bytesMax int64, v interface{ Check() []api.FieldError },
 ) error {
-	if r.ContentLength != 0 && !isJSONRequest(r) {
-		return api.NewProblem(api.CodeUnsupportedMediaType,
-			"Send Content-Type: application/json; with curl write --json DATA instead of -d DATA.")
+	if r.ContentLength != 0 {
+		if err := isJSONBody(r); err != nil {
+			return err
+		}
 	}
 	body, err := s.body(w, r, bytesMax)
 	if err != nil {
 		return err
 	}
 	return api.Decode(body, v)
+}
+
+// decodeIfAny is decode where a body may be left out.
+func (s *Server) decodeIfAny(
+	w http.ResponseWriter, r *http.Request, bytesMax int64, v interface{ Check() []api.FieldError },
+) error {
+	body, err := s.body(w, r, bytesMax)
+	if err != nil || len(body) == 0 {
+		return err
+	}
+	if err := isJSONBody(r); err != nil {
+		return err
+	}
+	return api.Decode(body, v)
+}
+
+// isJSONBody is nil if the header of r says that its body is plain JSON.
+func isJSONBody(r *http.Request) error {
+	if !isJSONRequest(r) {
+		return api.NewProblem(api.CodeUnsupportedMediaType,
+			"Send Content-Type: application/json; with curl add -H 'Content-Type: application/json', or write --json DATA "+
+				"instead of -d DATA (7.82 or newer).")
+	}
+	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+		return api.NewProblem(api.CodeUnsupportedMediaType, "Send the body as it is, without a Content-Encoding.")
+	}
+	return nil
 }
 
 func isJSONRequest(r *http.Request) bool {

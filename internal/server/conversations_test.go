@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -23,7 +24,8 @@ import (
 //	$ release fut_1            lets a hanging target answer
 //	$ … | pick state,result    shows only these places of the body
 //
-// Ids are numbered in the order in which they appear, times are TIME; both may be typed back.
+// Ids are numbered in the order in which they appear, times are TIME, cursors CURSOR. An id may be typed back, and
+// CURSOR for the last one that was given.
 func TestConversationsGoAsRecorded(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {
@@ -35,7 +37,7 @@ func TestConversationsGoAsRecorded(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			c := &conversation{house: newHouse(t)}
+			c := &conversation{house: newHouse(t), ids: map[string][]string{}}
 			got := c.replay(string(recorded))
 			if *update {
 				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
@@ -51,8 +53,10 @@ func TestConversationsGoAsRecorded(t *testing.T) {
 
 type conversation struct {
 	*house
-	ids  []string       // fut_1 is ids[0]
-	held []<-chan reply // oldest first
+	ids  map[string][]string // by kind: fut_1 is ids["fut"][0]
+	held []<-chan reply      // oldest first
+
+	cursor string // the last
 }
 
 // replay runs the commands of a script and returns the script with the answers that came.
@@ -148,33 +152,38 @@ func shellWords(command string) []string {
 }
 
 var (
-	anyID       = regexp.MustCompile(`fut_[0-9A-HJKMNP-TV-Z]{26}`)
-	numberedID  = regexp.MustCompile(`fut_[0-9]+\b`)
+	anyID       = regexp.MustCompile(`(fut|grp)_[0-9A-HJKMNP-TV-Z]{26}`)
+	numberedID  = regexp.MustCompile(`(fut|grp)_[0-9]+\b`)
 	anyTime     = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`)
 	anyEventTag = regexp.MustCompile(`^"(\d+)-[0-9a-z]+"$`)
-	anyCursor   = regexp.MustCompile(`((?:next_cursor"?: |cursor=)"?)[A-Za-z0-9_-]{8,}`)
+	anyCursor   = regexp.MustCompile(`((?:cursor"?: |cursor=)"?)([A-Za-z0-9_-]{8,})`)
 )
 
 // real puts the ids of this run where the script has numbers.
 func (c *conversation) real(command string) string {
+	command = strings.ReplaceAll(command, "CURSOR", c.cursor)
 	return numberedID.ReplaceAllStringFunc(command, func(numbered string) string {
-		var n int
-		if _, err := fmt.Sscanf(numbered, "fut_%d", &n); err != nil || n < 1 || n > len(c.ids) {
-			return numbered
+		n, err := strconv.Atoi(numbered[len("fut_"):])
+		if ids := c.ids[numbered[:len("fut")]]; err == nil && n >= 1 && n <= len(ids) {
+			return ids[n-1]
 		}
-		return c.ids[n-1]
+		return numbered
 	})
 }
 
 // numbered undoes real, and hides what differs from run to run.
 func (c *conversation) numbered(answer string) string {
 	answer = anyID.ReplaceAllStringFunc(answer, func(id string) string {
-		if !slices.Contains(c.ids, id) {
-			c.ids = append(c.ids, id)
+		kind := id[:len("fut")]
+		if !slices.Contains(c.ids[kind], id) {
+			c.ids[kind] = append(c.ids[kind], id)
 		}
-		return fmt.Sprintf("fut_%d", slices.Index(c.ids, id)+1)
+		return fmt.Sprintf("%s_%d", kind, slices.Index(c.ids[kind], id)+1)
 	})
 	answer = anyTime.ReplaceAllString(answer, "TIME")
+	if found := anyCursor.FindAllStringSubmatch(answer, -1); found != nil {
+		c.cursor = found[len(found)-1][2]
+	}
 	return anyCursor.ReplaceAllString(answer, "${1}CURSOR")
 }
 

@@ -72,7 +72,7 @@ func inBubble(t *testing.T, story func(t *testing.T, dial func() *caller)) {
 		}
 		ended := make(chan error)
 		go func() { ended <- kernel.Run() }()
-		s, err := New(Options{Kernel: kernel, Bodies: memory, Metrics: prometheus.NewRegistry()})
+		s, err := New(Options{Kernel: kernel, Bodies: memory, Console: page{}, Metrics: prometheus.NewRegistry()})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -3,7 +3,6 @@ package server
 import (
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"time"
 
@@ -48,12 +47,11 @@ func (s *Server) getEvent(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	expr := &api.Expr{Op: api.OpEvent, Ref: name}
-	if q := r.URL.Query(); q.Has("after") {
-		after, err := strconv.ParseUint(q.Get("after"), 10, 64)
-		if err != nil || after > api.CountMax {
-			return badParameter("after", "Give a generation, a whole number from 0 on.")
-		}
-		expr.After = &after
+	if expr.After, err = generationOf(r); err != nil {
+		return err
+	}
+	if wantsStream(r) {
+		return s.streamEvent(w, r, expr)
 	}
 	held, err := s.patience(r)
 	if err != nil {
@@ -65,7 +63,7 @@ func (s *Server) getEvent(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer s.wrote(woken)
-	e := slices.Concat(woken.Done, woken.Pending)[0].Event
+	e := firstLeaf(woken).Event
 	if unchanged(w, r, etagOfEvent(e)) {
 		return nil
 	}

@@ -4,11 +4,20 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/awaitd/awaitd/internal/await"
 )
+
+// someGroup is the id of no group.
+const someGroup = "grp_01JD8Q2V9GZ5W0M4T7R1X3K6BC"
+
+// lists are the calls that do not pass the loop.
+func lists(method, path string) bool {
+	return method == "GET" && slices.Contains([]string{"/futures", "/groups", "/events"}, path)
+}
 
 // calls are one valid request for each endpoint that asks for a key.
 var calls = []struct{ method, path, body string }{
@@ -22,6 +31,11 @@ var calls = []struct{ method, path, body string }{
 	{"POST", "/futures/p/cancel", ""},
 	{"POST", "/futures/p/resolve", `{"value":1}`},
 	{"POST", "/futures/p/reject", `{"message":"no"}`},
+	{"GET", "/groups", ""},
+	{"POST", "/groups", ""},
+	{"GET", "/groups/" + someGroup, ""},
+	{"POST", "/groups/" + someGroup + "/cancel", ""},
+	{"POST", "/groups/" + someGroup + "/renew", ""},
 	{"GET", "/events", ""},
 	{"GET", "/events/a", ""},
 	{"DELETE", "/events/a", ""},
@@ -85,7 +99,7 @@ func TestAFullInboxIsAnAnswerEverywhere(t *testing.T) {
 	}
 	for _, c := range calls {
 		r := h.do(c.method, c.path, c.body)
-		if c.path == "/futures" && c.method == "GET" || c.path == "/events" {
+		if lists(c.method, c.path) {
 			h.want(200, r) // lists do not pass the loop
 			continue
 		}
@@ -113,7 +127,7 @@ func TestAnEndedKernelIs503Everywhere(t *testing.T) {
 	h.stop()
 	for _, c := range calls {
 		r := h.do(c.method, c.path, c.body)
-		if c.path == "/futures" && c.method == "GET" || c.path == "/events" {
+		if lists(c.method, c.path) {
 			h.want(200, r)
 			continue
 		}
@@ -189,7 +203,11 @@ func TestHEADIsAnsweredWhereverGETIs(t *testing.T) {
 		if e.method != "GET" {
 			continue
 		}
-		path := strings.NewReplacer("{id}", "p", "{name}", "a", "{slug}", "busy").Replace(e.path)
+		id := "p"
+		if strings.HasPrefix(e.path, "/groups") {
+			id = someGroup
+		}
+		path := strings.NewReplacer("{id}", id, "{name}", "a", "{slug}", "busy", "*", "app.js").Replace(e.path)
 		if path == "/wait" {
 			path = "/wait?any=a,sleep:0s"
 		}

@@ -26,13 +26,21 @@ func (s *Server) fetch(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return inQuery(err, r)
 	}
-	created, err := s.submit(w, r, n)
+	submitted, cancels := r, q.OnDisconnect == api.DisconnectCancel
+	if cancels { // else a caller who leaves now would leave a fetch behind that nobody waits for
+		submitted = r.WithContext(context.WithoutCancel(r.Context()))
+	}
+	created, err := s.submit(w, submitted, n)
 	if err != nil {
 		return err
 	}
 	v := created[0]
+	if wantsStream(r) {
+		w.Header().Set("Location", pathOf(v.ID))
+		return s.streamFuture(w, r, v.ID, held.hold, cancels)
+	}
 	held.heeded(w)
-	woken := s.settled(r.Context(), &v, held.hold)
+	woken := s.settled(r.Context(), &v, held.hold, cancels)
 	w.Header().Set("Location", pathOf(v.ID))
 	w.Header().Set("ETag", etagOf(v.Future))
 	status := http.StatusOK
@@ -42,7 +50,7 @@ func (s *Server) fetch(w http.ResponseWriter, r *http.Request) error {
 			comeBack(w)
 		}
 	}
-	err = answer(w, status, s.view().future(v))
+	err = s.answerWith(w, r, status, v)
 	s.wrote(woken)
 	return err
 }
@@ -87,11 +95,15 @@ func inQuery(err error, r *http.Request) error {
 
 // settled holds until v is settled or the time is over. The future exists by now: whatever keeps the server from
 // holding the answer, it is the answer that counts.
-func (s *Server) settled(ctx context.Context, v *await.View, hold time.Duration) (woken *await.WaitAnswer) {
+func (s *Server) settled(
+	ctx context.Context, v *await.View, hold time.Duration, cancels bool,
+) (woken *await.WaitAnswer) {
 	if hold <= 0 {
 		return nil
 	}
-	seen, woken, err := s.look(ctx, v.ID, hold)
+	seen, woken, err := s.lookFor(ctx, await.WaitRequest{
+		For: &api.Expr{Op: api.OpFuture, Ref: v.ID}, Timeout: hold, CancelOnLeave: cancels,
+	})
 	if err == nil {
 		*v = seen
 	}
@@ -133,12 +145,8 @@ func below(pointer string, err error) error {
 	for i := range p.Errors {
 		p.Errors[i].Pointer = pointer + p.Errors[i].Pointer
 	}
-	switch p.Code {
-	case api.CodeInvalidRequest:
+	if p.Code == api.CodeInvalidRequest {
 		return api.InvalidRequest(p.Errors...)
-	case api.CodeNotImplemented:
-		return notImplemented(p.Errors[0])
-	default:
-		return p
 	}
+	return p
 }

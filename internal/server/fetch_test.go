@@ -169,36 +169,6 @@ func TestTheDefaultDeadlineCountsFromTheStart(t *testing.T) {
 	}
 }
 
-// What a later version will have is refused by name, not ignored.
-func TestPartsOfALaterVersionAre501AndNamed(t *testing.T) {
-	h := newHouse(t)
-	for _, c := range []struct{ path, body, pointer string }{
-		{"/fetch", `{"url":"https://target.test/ok","after":"event:a"}`, "/after"},
-		{
-			"/fetch/batch",
-			`{"fetches":[{"url":"https://target.test/ok"},{"url":"https://target.test/ok","after":"event:a"}]}`,
-			"/fetches/1/after",
-		},
-		{"/futures", `{"kind":"wait","for":"event:a"}`, "/kind"},
-		{"/wait", `{"for":"event:a","cursor":"abc"}`, "/cursor"},
-	} {
-		r := h.wantProblem(501, "not-implemented", h.post(c.path, c.body))
-		if got := r.text("errors.0.pointer"); got != c.pointer || !strings.Contains(r.text("detail"), c.pointer) {
-			t.Errorf("%s: pointer %q, detail %q", c.body, got, r.text("detail"))
-		}
-	}
-	h.wantProblem(501, "not-implemented", h.get("/wait?all=a&cursor=abc"))
-	stream := "Accept: text/event-stream"
-	h.wantProblem(501, "not-implemented", h.post("/fetch", creators["/fetch"], stream))
-	h.wantProblem(501, "not-implemented", h.post("/wait", `{"for":"event:a"}`, stream))
-	h.wantProblem(501, "not-implemented", h.get("/wait?all=a", stream))
-	h.wantProblem(501, "not-implemented", h.get("/events/a?wait=20s", stream))
-	h.wantProblem(501, "not-implemented", h.get("/futures/p?wait=20s", stream))
-	h.want(202, h.get("/events/a", "Accept: application/json, text/event-stream"))
-	h.want(202, h.get("/events/a", "Accept: text/event-stream, */*;q=0.1"))
-	h.wantNothing()
-}
-
 // A target that can never be reached is refused at submit, with one text; why is in the log.
 func TestATargetThatIsNotAllowedIs403AndCreatesNothing(t *testing.T) {
 	h := newHouse(t, plans{options: func(o *Options) {
@@ -273,7 +243,7 @@ func TestIDsSortInTheOrderInWhichTheyWereTaken(t *testing.T) {
 	now := time.Date(2026, 11, 22, 18, 0, 0, 0, time.UTC)
 	var all []string
 	for _, at := range []time.Time{now, now.Add(time.Millisecond), now.Add(-time.Hour), now.Add(time.Second)} {
-		taken, err := made.take(at, 1000)
+		taken, err := made.take("fut_", at, 1000)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -282,7 +252,7 @@ func TestIDsSortInTheOrderInWhichTheyWereTaken(t *testing.T) {
 	if !slices.IsSorted(all) || len(slices.Compact(all)) != 4000 {
 		t.Error("the ids are not sorted, or not all different")
 	}
-	if _, err := newIDs(strings.NewReader("")).take(now, 1); err == nil {
+	if _, err := newIDs(strings.NewReader("")).take("fut_", now, 1); err == nil {
 		t.Error("an id without chance")
 	}
 }
@@ -406,4 +376,30 @@ func TestASubmitThatCannotBeHeldIsStillAnswered(t *testing.T) {
 	h.wantProblem(429, "too-many-waiters", h.post("/wait", `{"for":"event:b"}`))
 	h.want(200, h.post("/events/a/set", ""))
 	h.want(200, <-held)
+}
+
+// The bounds on bytes and leaves have the codes of those on numbers, and say which it is.
+func TestBytesAndLeavesAreBoundedToo(t *testing.T) {
+	h := newHouse(t, plans{limits: func(l *await.Limits) {
+		l.PendingBytesMax, l.EventBytesMax, l.WaitLeavesHeldMax = 999, 999, 2
+	}})
+	long := strings.Repeat("x", 1_000)
+	for _, refused := range []struct {
+		code, says string
+		reply
+	}{
+		{"too-many-futures", "bytes", h.post("/fetch", `{"url":"https://target.test/hang","body":"`+long+`"}`)},
+		{"too-many-events", "payloads", h.post("/events/a/set", long)},
+		{"too-many-waiters", "wait for", h.get("/wait?all=a,b,c")},
+	} {
+		r := h.wantProblem(429, refused.code, refused.reply)
+		if r.header.Get("Retry-After") == "" || !strings.Contains(r.text("detail"), refused.says) {
+			t.Errorf("%v %s", r.header, r.body)
+		}
+	}
+	h.wantNothing()
+	h.submit("/hang")
+	h.want(200, h.post("/events/a/set", "short"))
+	h.want(202, h.get("/wait?all=b,c&timeout=1ms"))
+	h.want(202, h.get("/wait?all=b,c,d&timeout=0"))
 }

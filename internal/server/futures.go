@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/awaitd/awaitd/api"
@@ -23,6 +22,17 @@ func idOf(r *http.Request) (string, error) {
 
 // getFuture is GET /futures/{id}.
 func (s *Server) getFuture(w http.ResponseWriter, r *http.Request) error {
+	if wantsStream(r) {
+		id, err := idOf(r)
+		if err != nil {
+			return err
+		}
+		lasts, err := lastingQuery(r)
+		if err != nil {
+			return err
+		}
+		return s.streamFuture(w, r, id, lasts, false)
+	}
 	v, woken, err := s.awaited(w, r)
 	if err != nil {
 		return err
@@ -34,7 +44,28 @@ func (s *Server) getFuture(w http.ResponseWriter, r *http.Request) error {
 	if !v.State.Settled() {
 		return s.pending(w, v)
 	}
-	return answer(w, http.StatusOK, s.view().future(v))
+	return s.answerWith(w, r, http.StatusOK, v)
+}
+
+// show is one future as an answer shows it. When a body cannot be read, the future may have been forgotten since it was
+// looked at, and its body with it: then that is the error.
+func (s *Server) show(ctx context.Context, of await.View) (*api.Future, error) {
+	v := s.view()
+	shown := v.future(of)
+	if !v.unread {
+		return shown, nil
+	}
+	_, err := s.kernel.Future(ctx, of.ID)
+	return shown, err
+}
+
+// answerWith answers with one future.
+func (s *Server) answerWith(w http.ResponseWriter, r *http.Request, status int, of await.View) error {
+	shown, err := s.show(r.Context(), of)
+	if err != nil {
+		return err
+	}
+	return answer(w, status, shown)
 }
 
 // awaited reads the future in the path, holding for as long as the request says.
@@ -57,12 +88,16 @@ func (s *Server) look(ctx context.Context, id string, hold time.Duration) (await
 		v, err := s.kernel.Future(ctx, id)
 		return v, nil, err
 	}
-	expr := &api.Expr{Op: api.OpFuture, Ref: id}
-	woken, err := s.kernel.Wait(ctx, await.WaitRequest{For: expr, Timeout: hold})
+	return s.lookFor(ctx, await.WaitRequest{For: &api.Expr{Op: api.OpFuture, Ref: id}, Timeout: hold})
+}
+
+// lookFor waits for the one future of q.
+func (s *Server) lookFor(ctx context.Context, q await.WaitRequest) (await.View, *await.WaitAnswer, error) {
+	woken, err := s.kernel.Wait(ctx, q)
 	if err != nil {
 		return await.View{}, nil, err
 	}
-	leaf := slices.Concat(woken.Done, woken.Pending)[0]
+	leaf := firstLeaf(woken)
 	return await.View{Future: leaf.Future, Queue: leaf.Queue}, woken, nil
 }
 
@@ -87,7 +122,7 @@ func (s *Server) createFuture(w http.ResponseWriter, r *http.Request) error {
 	if err := s.decode(w, r, SubmitBytesMax, &q); err != nil {
 		return err
 	}
-	n := record.NewFuture{ID: q.ID, Labels: labelsOf(q.Labels), TTL: ttlOf(q.TTL)}
+	n := record.NewFuture{ID: q.ID, Labels: labelsOf(q.Labels), TTL: ttlOf(q.TTL), Group: q.Group}
 	switch q.Kind {
 	case api.KindPromise:
 		n.Kind = record.KindPromise
@@ -100,8 +135,9 @@ func (s *Server) createFuture(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	default:
-		return notImplemented(api.FieldError{Pointer: "/kind", Detail: "This version has no durable waits yet; " +
-			"POST /wait holds one for as long as you are connected."})
+		if err := s.durableWait(&n, &q); err != nil {
+			return err
+		}
 	}
 	var err error
 	if n.Callback, err = s.callback(q.Callback, traceparentOf(r)); err != nil {
@@ -114,7 +150,16 @@ func (s *Server) createFuture(w http.ResponseWriter, r *http.Request) error {
 	v := created[0]
 	w.Header().Set("Location", pathOf(v.ID))
 	w.Header().Set("ETag", etagOf(v.Future))
-	return answer(w, http.StatusCreated, s.view().future(v))
+	return s.answerWith(w, r, http.StatusCreated, v)
+}
+
+func (s *Server) durableWait(n *record.NewFuture, q *api.FutureRequest) (err error) {
+	n.Kind = record.KindWait
+	if q.Timeout != nil {
+		n.Timeout = time.Duration(*q.Timeout)
+	}
+	n.For, err = s.expression(q.For, "/for")
+	return err
 }
 
 func (s *Server) timer(n *record.NewFuture, q *api.FutureRequest) error {
@@ -136,16 +181,16 @@ func (s *Server) cancelFuture(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	f, err := s.kernel.Cancel(r.Context(), id)
-	return s.settledAnswer(w, f, err)
+	return s.settledAnswer(w, r, f, err)
 }
 
 // settledAnswer shows the future that a call has settled.
-func (s *Server) settledAnswer(w http.ResponseWriter, f *record.Future, err error) error {
+func (s *Server) settledAnswer(w http.ResponseWriter, r *http.Request, f *record.Future, err error) error {
 	if err != nil {
 		return err
 	}
 	w.Header().Set("ETag", etagOf(f))
-	return answer(w, http.StatusOK, s.view().future(await.View{Future: f}))
+	return s.answerWith(w, r, http.StatusOK, await.View{Future: f})
 }
 
 // deleteFuture is DELETE /futures/{id}.
@@ -155,7 +200,7 @@ func (s *Server) deleteFuture(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if err := s.kernel.Delete(r.Context(), id); err != nil {
-		return s.withFuture(r.Context(), id, err)
+		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil

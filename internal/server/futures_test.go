@@ -2,7 +2,9 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net/http/httptest"
 	"slices"
 	"strings"
@@ -10,7 +12,8 @@ import (
 	"time"
 
 	"github.com/awaitd/awaitd/api"
-	"github.com/awaitd/awaitd/internal/await"
+	"github.com/awaitd/awaitd/internal/fetch"
+	"github.com/awaitd/awaitd/internal/record"
 )
 
 // Who has the version gets none of it again; who waits gets the next one.
@@ -248,11 +251,54 @@ func TestAPromiseTakesAnyJSONValueOfModestDepth(t *testing.T) {
 	h.wantProblem(400, "invalid-request", h.post("/futures/deep/resolve", `{}`))
 }
 
-// The future that stands in the way may be forgotten between the refusal and the look at it.
+// hasty are bodies whose future is deleted just before they are opened, as another caller may do.
+type hasty struct{ h *house }
+
+func (b hasty) OpenBody(body record.Body) (io.ReadSeekCloser, error) {
+	page, _, err := b.h.kernel.Futures(context.Background(), record.FutureQuery{Limit: 1})
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range page {
+		if err := b.h.kernel.Delete(context.Background(), f.ID); err != nil {
+			return nil, err
+		}
+	}
+	return nil, errors.New("it is gone")
+}
+
+// A future may be forgotten between the look at it and that at its body, which lies in a file. Whoever asked for it is
+// told so, however it was asked for.
 func TestAFutureForgottenMeanwhileIsUnknown(t *testing.T) {
+	bodies := &hasty{}
+	h := newHouse(t, plans{bodies: bodies})
+	bodies.h = h
+	for i, ask := range []func(id string) reply{
+		func(id string) reply { return h.get("/futures/" + id) },
+		func(id string) reply { return h.get("/futures/" + id + "?wait=1s") },
+		func(id string) reply { return h.get("/futures/" + id + "/result") },
+		func(id string) reply { return h.post("/futures/"+id+"/cancel", "") },
+		func(id string) reply { return h.post("/futures/"+id+"/resolve", `{"value":1}`) },
+	} {
+		id := h.submit("/hang")
+		h.started(i + 1)
+		h.targets.answer(id, func(job fetch.Job) *record.Outcome {
+			return h.targets.succeeded(job, 200, "text/plain", strings.Repeat("x", 100_000))
+		})
+		h.want(200, h.get("/wait?results=none&all="+id))
+		h.wantProblem(404, "unknown-future", ask(id))
+	}
+}
+
+// A refusal carries the future as it was when it stood in the way. Looked at afterwards it might be settled, or gone,
+// and the refusal would contradict itself.
+func TestARefusalCarriesTheFutureAsItStoodInTheWay(t *testing.T) {
 	h := newHouse(t)
-	err := h.server.withFuture(t.Context(), "gone", await.ErrNotSettled)
-	if p := h.server.problem(err); p.Code != api.CodeUnknownFuture {
-		t.Errorf("problem %v", p)
+	h.want(201, h.post("/futures", `{"kind":"promise","id":"p"}`))
+	refused := h.kernel.Delete(t.Context(), "p")
+	h.want(200, h.post("/futures/p/resolve", `{"value":1}`))
+	p := h.server.problem(t.Context(), refused)
+	if p.Code != api.CodeNotSettled || p.Future == nil || p.Future.State != api.StatePending {
+		t.Errorf("problem %+v", p)
 	}
 }

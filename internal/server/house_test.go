@@ -78,7 +78,7 @@ func newHouse(t *testing.T, given ...plans) *house {
 	h.targets = &targets{house: h, hanging: map[string]fetch.Job{}}
 	log := slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	h.buildKernel(p, log)
-	o := Options{Kernel: h.kernel, Bodies: h.store, Metrics: h.registry, Log: log, Version: "test"}
+	o := Options{Kernel: h.kernel, Bodies: h.store, Metrics: h.registry, Log: log, Console: page{}}
 	if p.bodies != nil {
 		o.Bodies = p.bodies
 	}
@@ -413,4 +413,26 @@ func attemptAt(job fetch.Job, status int, failure *record.Failure) record.Attemp
 	return record.Attempt{
 		N: job.N, At: record.TimeOf(time.Now()), Duration: 12300 * time.Microsecond, Status: status, Failure: failure,
 	}
+}
+
+// page is a console with a file of each type.
+type page struct{}
+
+var pageTypes = map[string]string{
+	"/": "text/html; charset=utf-8", "/console/stories.html": "text/html; charset=utf-8",
+	"/console/app.js": "text/javascript; charset=utf-8", "/console/style.css": "text/css; charset=utf-8",
+	"/console/icon.svg": "image/svg+xml", "/console/README.md": "text/markdown; charset=utf-8",
+	"/console/LICENSE": "text/plain; charset=utf-8",
+}
+
+func (page) Has(path string) bool { return pageTypes[path] != "" }
+
+func (page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("ETag", `"x"`)
+	if r.Header.Get("If-None-Match") != "" {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	w.Header().Set("Content-Type", pageTypes[r.URL.Path])
+	_, _ = io.WriteString(w, "<!doctype html>")
 }

@@ -52,10 +52,20 @@ func fingerprint(r *http.Request, body []byte) []byte {
 	return sum.Sum(nil)
 }
 
+// keyFor is the idempotency key of a call that creates, as the kernel keeps it; nil when there is none.
+func (s *Server) keyFor(w http.ResponseWriter, r *http.Request) (*record.Key, time.Duration) {
+	x := w.(*exchange)
+	if x.key == "" {
+		return nil, 0
+	}
+	name := url.QueryEscape(PrincipalOf(r.Context()).ID) + "/" + x.key
+	return &record.Key{Name: name, Fingerprint: fingerprint(r, x.body)}, s.KeyTTL
+}
+
 // submit gives the futures their ids and creates them, all or none; or finds those that the same request made before
 // under the same idempotency key, as they are now.
 func (s *Server) submit(w http.ResponseWriter, r *http.Request, futures ...record.NewFuture) ([]await.View, error) {
-	made, err := s.ids.take(s.Now(), len(futures))
+	made, err := s.ids.take("fut_", s.Now(), len(futures))
 	if err != nil {
 		return nil, err
 	}
@@ -65,10 +75,7 @@ func (s *Server) submit(w http.ResponseWriter, r *http.Request, futures ...recor
 		}
 	}
 	c := &record.Submit{Futures: futures}
-	if x := w.(*exchange); x.key != "" {
-		name := url.QueryEscape(PrincipalOf(r.Context()).ID) + "/" + x.key
-		c.Key, c.KeyTTL = &record.Key{Name: name, Fingerprint: fingerprint(r, x.body)}, s.KeyTTL
-	}
+	c.Key, c.KeyTTL = s.keyFor(w, r)
 	answer, err := s.kernel.SubmitOnce(r.Context(), c)
 	if err != nil {
 		return nil, err

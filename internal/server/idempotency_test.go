@@ -112,26 +112,36 @@ func TestABadKeyIsRefused(t *testing.T) {
 	}
 }
 
-// When the disk is nearly full nothing new is taken, and everything else goes on.
-func TestAFullDiskTakesNothingNew(t *testing.T) {
-	var full atomic.Bool
-	h := newHouse(t, plans{options: func(o *Options) {
-		o.Room = func() error {
+// When the store is nearly full nothing new is taken, and everything else goes on; when it is quite full no promise is
+// settled either.
+func TestAFullStoreTakesNothingNew(t *testing.T) {
+	var full, quite atomic.Bool
+	unless := func(full *atomic.Bool) func() error {
+		return func() error {
 			if full.Load() {
 				return store.ErrFull
 			}
 			return nil
 		}
-	}})
+	}
+	h := newHouse(t, plans{options: func(o *Options) { o.Room, o.Spare = unless(&full), unless(&quite) }})
+	for _, id := range []string{"p", "q", "r"} {
+		h.want(201, h.post("/futures", `{"kind":"promise","id":"`+id+`"}`))
+	}
 	id := h.submit("/hang")
 	h.started(1)
 	full.Store(true)
 	for path, good := range creators {
-		if path == "/fetch" || path == "/fetch/batch" || path == "/futures" {
+		if path == "/fetch" || path == "/fetch/batch" || path == "/futures" || path == "/groups" {
 			h.wantProblem(507, "storage-full", h.post(path, good))
 		}
 	}
 	h.want(200, h.post("/events/a/set", ""))
+	h.want(200, h.post("/futures/p/resolve", `{"value":1}`))
+	quite.Store(true)
+	h.wantProblem(507, "storage-full", h.post("/futures/q/resolve", `{"value":1}`))
+	h.wantProblem(507, "storage-full", h.post("/futures/q/reject", `{"message":"no"}`))
+	h.want(200, h.post("/futures/r/cancel", ""))
 	h.targets.release(id)
 	h.want(200, h.get("/futures/"+id+"?wait=20s"))
 }

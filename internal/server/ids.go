@@ -9,8 +9,8 @@ import (
 	"github.com/oklog/ulid/v2"
 )
 
-// ids makes the ids of futures: "fut_" and a ULID. Each is above the one before, also when the clock goes back, so that
-// a batch sorts in its order. Any goroutine.
+// ids makes the ids of futures and groups: "fut_" or "grp_" and a ULID. Each is above the one before, also when the
+// clock goes back, so that a batch sorts in its order. Any goroutine.
 type ids struct {
 	mu      sync.Mutex
 	entropy *ulid.MonotonicEntropy
@@ -19,8 +19,8 @@ type ids struct {
 
 func newIDs(entropy io.Reader) *ids { return &ids{entropy: ulid.Monotonic(entropy, 0)} }
 
-// take makes n ids.
-func (i *ids) take(now time.Time, n int) ([]string, error) {
+// take makes n ids that begin with prefix.
+func (i *ids) take(prefix string, now time.Time, n int) ([]string, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.last = max(i.last, ulid.Timestamp(now))
@@ -30,7 +30,7 @@ func (i *ids) take(now time.Time, n int) ([]string, error) {
 		if err != nil {
 			return nil, fmt.Errorf("make an id: %w", err)
 		}
-		taken[k] = "fut_" + id.String()
+		taken[k] = prefix + id.String()
 	}
 	return taken, nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/awaitd/awaitd/api"
 	"github.com/awaitd/awaitd/internal/record"
+	"github.com/awaitd/awaitd/internal/store"
 )
 
 // listFutures is GET /futures.
@@ -21,8 +22,22 @@ func (s *Server) listFutures(w http.ResponseWriter, r *http.Request) error {
 	if query.Limit, fault = pageSize(q); fault != nil {
 		faults = append(faults, *fault)
 	}
+	group, fault := memberIn(q)
+	if fault != nil {
+		faults = append(faults, *fault)
+	}
 	if len(faults) > 0 {
 		return api.InvalidRequest(faults...)
+	}
+	if group != "" {
+		member := store.MemberOf(group)
+		query.Label = &member
+	}
+	if wantsStream(r) {
+		return s.streamFutures(w, r, func(f *record.Future) bool {
+			return (query.State == 0 || f.State == query.State) && (query.Kind == 0 || f.Kind == query.Kind) &&
+				(group == "" || f.Group == group) && hasAll(f, labels)
+		})
 	}
 	found, next, err := s.kernel.Futures(r.Context(), query)
 	if err != nil {
@@ -51,19 +66,25 @@ func filters(q url.Values, query *record.FutureQuery) (labels []record.Label, fa
 			fault("kind", "Give fetch, promise, timer or wait.")
 		}
 	}
+	labels, bad := labelsIn(q)
+	if len(labels) > 0 {
+		query.Label = &labels[0]
+	}
+	return labels, append(faults, bad...)
+}
+
+// labelsIn reads the labels of a list.
+func labelsIn(q url.Values) (labels []record.Label, faults []api.FieldError) {
 	for _, text := range q["label"] {
 		key, value, colon := strings.Cut(text, ":")
 		if !colon || !api.ValidLabelKey(key) {
-			fault("label", "Give key:value.")
+			faults = append(faults, api.FieldError{Parameter: "label", Detail: "Give key:value."})
 			continue
 		}
 		labels = append(labels, record.Label{Key: key, Value: value})
 	}
-	if len(labels) > 0 {
-		query.Label = &labels[0]
-	}
 	if len(labels) > api.LabelsMax {
-		fault("label", "A future does not have that many labels.")
+		faults = append(faults, api.FieldError{Parameter: "label", Detail: "Nothing has that many labels."})
 	}
 	return labels, faults
 }

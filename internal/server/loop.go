@@ -10,6 +10,9 @@ import (
 
 // getLoop is GET /loop.
 func (s *Server) getLoop(w http.ResponseWriter, r *http.Request) error {
+	if wantsStream(r) {
+		return s.streamLoop(w, r)
+	}
 	in, err := s.kernel.Inspect(r.Context())
 	if err != nil {
 		return err
@@ -29,7 +32,7 @@ func loopOf(in *await.Inspection) *api.LoopState {
 		Timers:        in.Loop.Timers,
 		Tasks:         in.Loop.Tasks,
 		Inbox:         api.LoopInbox{Requests: in.Outstanding, RequestsMax: in.Limits.InboxMax},
-		Futures:       api.LoopFutures{Pending: in.Pending, Running: in.Running, Queued: in.Queued},
+		Futures:       api.LoopFutures{Pending: in.Pending, Running: in.Running, Queued: in.Queued, Unawaited: in.Unawaited},
 		Workers:       api.LoopWorkers{Busy: in.Running, Max: in.Limits.WorkersMax},
 		Waiters:       in.Waiters,
 		Events:        in.Events,
@@ -47,9 +50,13 @@ func loopOf(in *await.Inspection) *api.LoopState {
 			break // a few huge expressions must not make a huge answer
 		}
 		shown.Waits = append(shown.Waits, api.LoopWait{
-			Since: api.Time{Time: held.Since.Time()}, Kind: api.WaitHTTP, For: *held.For,
-			Outcome: api.OutcomePending, Done: held.Done, Pending: held.Pending,
+			Since: api.Time{Time: held.Since.Time()}, Kind: waiterWords[held.Kind], Future: held.Future, For: held.For,
+			Outcome: api.OutcomePending, Done: held.Done, Pending: held.Pending, Orphan: held.Orphan,
 		})
 	}
 	return shown
+}
+
+var waiterWords = map[await.WaiterKind]api.WaitKind{
+	await.WaiterCall: api.WaitHTTP, await.WaiterStream: api.WaitStream, await.WaiterFuture: api.WaitFuture,
 }

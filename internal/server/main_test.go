@@ -24,7 +24,7 @@ var spec = func() *contract.Spec {
 
 // unseenAnswers are documented and cannot be given. Lists read the store and do not pass the loop: nothing is full, and
 // they go on after its end.
-var unseenAnswers = []string{"GET /futures 429", "GET /futures 503", "GET /events 429", "GET /events 503"}
+var unseenAnswers = []string{"GET /groups 429", "GET /groups 503", "GET /events 429", "GET /events 503"}
 
 func TestMain(m *testing.M) {
 	flag.Parse()

@@ -26,10 +26,11 @@ type Bodies interface {
 	OpenBody(record.Body) (io.ReadSeekCloser, error)
 }
 
-// Options are what a Server is made of. Kernel, Bodies and Metrics are needed; the rest has defaults.
+// Options are what a Server is made of. Kernel, Bodies, Console and Metrics are needed; the rest has defaults.
 type Options struct {
 	Kernel  *await.Kernel
 	Bodies  Bodies
+	Console Console
 	Metrics *prometheus.Registry // served at /metrics; the metrics of HTTP are registered with it
 
 	// Keys says who may call; nil: everybody.
@@ -43,6 +44,8 @@ type Options struct {
 	Admit func(*url.URL) error
 	// Room is nil, or says that the store has no room for what a call would create (store.ErrFull).
 	Room func() error
+	// Spare is nil, or says that it has no room even for what is under way.
+	Spare func() error
 	// Ready is nil, or says why the server cannot take work although its loop turns.
 	Ready func() error
 
@@ -52,7 +55,6 @@ type Options struct {
 	KeyTTL       time.Duration // how long an idempotency key is kept; 0: KeyTTLDefault
 	BodyBytesMax int64         // the highest max_bytes of a fetch; 0: BodyBytesMaxDefault
 
-	Version string           // shown on the page for people
 	Log     *slog.Logger     // nil: silence
 	Entropy io.Reader        // of ids; nil: the system's. It is read under a lock
 	Now     func() time.Time // the wall clock; nil: the system's. Called by several goroutines
@@ -67,6 +69,7 @@ func (o *Options) validate() error {
 	}
 	need(o.Kernel != nil, "no kernel given")
 	need(o.Bodies != nil, "no store of bodies given")
+	need(o.Console != nil, "no console given")
 	need(o.Metrics != nil, "no registry of metrics given")
 	need(o.WaitMax >= 0, fmt.Sprintf("WaitMax is %v, must not be negative", o.WaitMax))
 	need(o.KeyTTL >= 0, fmt.Sprintf("KeyTTL is %v, must not be negative", o.KeyTTL))
@@ -86,6 +89,9 @@ func (o *Options) fillIn() {
 	}
 	if o.Room == nil {
 		o.Room = func() error { return nil }
+	}
+	if o.Spare == nil {
+		o.Spare = func() error { return nil }
 	}
 	if o.Ready == nil {
 		o.Ready = func() error { return nil }

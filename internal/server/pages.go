@@ -9,6 +9,8 @@ import (
 	"html/template"
 	"net/http"
 	"strings"
+
+	"github.com/awaitd/awaitd/api"
 )
 
 //go:embed pages
@@ -46,9 +48,19 @@ func (p *pages) write(w http.ResponseWriter, name string, of any) error {
 	return nil
 }
 
-// landing is GET /: what this is, and where to look.
-func (s *Server) landing(w http.ResponseWriter, _ *http.Request) error {
-	return s.pages.write(w, "landing.html", struct{ Version string }{s.Version})
+// Console has the files of the web console, by the paths of their requests.
+type Console interface {
+	http.Handler
+	Has(path string) bool
+}
+
+// console is GET / and everything below /console/.
+func (s *Server) console(w http.ResponseWriter, r *http.Request) error {
+	if !s.Console.Has(r.URL.Path) {
+		return api.NewProblem(api.CodeNotFound, "The console has no such file.")
+	}
+	s.Console.ServeHTTP(w, r)
+	return nil
 }
 
 // prefers is the first of the offers that r's Accept names, or the last offer when it names none.

@@ -26,7 +26,7 @@ func (s *Server) resolvePromise(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	f, err := s.kernel.Resolve(r.Context(), id, q.Value)
-	return s.settledAnswer(w, f, s.withFuture(r.Context(), id, err))
+	return s.settledAnswer(w, r, f, err)
 }
 
 // rejectPromise is POST /futures/{id}/reject.
@@ -40,5 +40,5 @@ func (s *Server) rejectPromise(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	f, err := s.kernel.Reject(r.Context(), id, record.Failure{Type: record.FailureType(q.Type), Message: q.Message})
-	return s.settledAnswer(w, f, s.withFuture(r.Context(), id, err))
+	return s.settledAnswer(w, r, f, err)
 }

@@ -1,7 +1,10 @@
 package server
 
 import (
+	"bytes"
 	"fmt"
+	"io"
+	"math"
 	"net/http"
 	"strconv"
 	"time"
@@ -26,8 +29,7 @@ func (s *Server) getResult(w http.ResponseWriter, r *http.Request) error {
 		return s.pending(w, v)
 	case v.State != record.StateSucceeded:
 		p := api.NewProblem(api.CodeResultUnavailable, "The future has no result; its error says why.")
-		p.Future = s.view().future(v)
-		return p
+		return s.with(r.Context(), p, v)
 	default:
 		return s.serveResult(w, r, v)
 	}
@@ -36,8 +38,11 @@ func (s *Server) getResult(w http.ResponseWriter, r *http.Request) error {
 // serveResult hands out what a stranger sent: the browser may not guess its type, run anything in it, or show it in
 // place. The stranger's status is a number in a header, never that of this answer.
 func (s *Server) serveResult(w http.ResponseWriter, r *http.Request, v await.View) error {
-	body, err := s.Bodies.OpenBody(v.Result.Body)
+	body, size, err := s.openResult(v)
 	if err != nil {
+		if _, gone := s.kernel.Future(r.Context(), v.ID); gone != nil {
+			return gone // and its body with it, since it was looked at
+		}
 		return fmt.Errorf("result of %s: %w", v.ID, err)
 	}
 	defer func() { _ = body.Close() }()
@@ -63,7 +68,22 @@ func (s *Server) serveResult(w http.ResponseWriter, r *http.Request, v await.Vie
 	for _, name := range []string{"Content-Encoding", "Content-Disposition", "Awaitd-Upstream-Status"} {
 		h.Del(name)
 	}
-	return api.NewProblem(api.CodeRangeNotSatisfiable, fmt.Sprintf("The result has %d bytes.", v.Result.Body.Bytes))
+	h.Set("Cache-Control", "no-store") // ServeContent has taken it away
+	return api.NewProblem(api.CodeRangeNotSatisfiable, fmt.Sprintf("The result has %d bytes.", size))
+}
+
+// openResult opens what v brought home. The answer of a wait is not kept as text.
+func (s *Server) openResult(v await.View) (io.ReadSeekCloser, int64, error) {
+	if v.Kind != record.KindWait {
+		body, err := s.Bodies.OpenBody(v.Result.Body)
+		return body, v.Result.Body.Bytes, err
+	}
+	whole := &view{bodies: s.Bodies, room: math.MaxInt64}
+	text, err := encode(whole.decided(v.Future).WaitAnswer)
+	return struct {
+		io.ReadSeeker
+		io.Closer
+	}{bytes.NewReader(text), io.NopCloser(nil)}, int64(len(text)), err
 }
 
 // rangeWriter keeps back the plain text with which http.ServeContent refuses a range, so that it can be a problem.

@@ -70,7 +70,8 @@ func TestALongResultIsServedWholeAndInRanges(t *testing.T) {
 		t.Error("a range of another version")
 	}
 	r := h.wantProblem(416, "range-not-satisfiable", h.get(path, "Range: bytes=100000-"))
-	if r.header.Get("Content-Range") != "bytes */100000" || r.header.Get("Content-Disposition") != "" {
+	if r.header.Get("Content-Range") != "bytes */100000" || r.header.Get("Content-Disposition") != "" ||
+		r.header.Get("Cache-Control") != "no-store" {
 		t.Errorf("headers: %v", r.header)
 	}
 }

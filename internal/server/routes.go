@@ -24,36 +24,42 @@ type traits uint8
 const (
 	open     traits = 1 << iota // no key is needed, and a query means nothing
 	creates                     // repeating it creates another
-	streams                     // with Accept: text/event-stream it would stream
 	anyQuery                    // it reads its query itself
 	bodied                      // it takes a body
+	keeps                       // what it takes is kept, though it creates nothing
 )
 
 // endpoints is everything that the server answers. HEAD is answered wherever GET is.
 func (s *Server) endpoints() []endpoint {
 	wait := []string{"wait"}
 	return []endpoint{
-		{"POST", "/fetch", s.fetch, []string{"url", "wait"}, creates | streams | bodied},
+		{"POST", "/fetch", s.fetch, []string{"url", "wait"}, creates | bodied},
 		{"POST", "/fetch/batch", s.fetchBatch, nil, creates | bodied},
 
-		{"GET", "/futures", s.listFutures, []string{"state", "kind", "label", "limit", "cursor"}, 0},
+		{"GET", "/futures", s.listFutures, []string{"state", "kind", "label", "group", "limit", "cursor"}, 0},
 		{"POST", "/futures", s.createFuture, nil, creates | bodied},
-		{"GET", "/futures/{id}", s.getFuture, wait, streams},
+		{"GET", "/futures/{id}", s.getFuture, wait, 0},
 		{"DELETE", "/futures/{id}", s.deleteFuture, nil, 0},
 		{"GET", "/futures/{id}/result", s.getResult, wait, 0},
 		{"POST", "/futures/{id}/cancel", s.cancelFuture, nil, 0},
-		{"POST", "/futures/{id}/resolve", s.resolvePromise, nil, bodied},
-		{"POST", "/futures/{id}/reject", s.rejectPromise, nil, bodied},
+		{"POST", "/futures/{id}/resolve", s.resolvePromise, nil, bodied | keeps},
+		{"POST", "/futures/{id}/reject", s.rejectPromise, nil, bodied | keeps},
+
+		{"GET", "/groups", s.listGroups, []string{"label", "limit", "cursor"}, 0},
+		{"POST", "/groups", s.createGroup, nil, creates | bodied},
+		{"GET", "/groups/{id}", s.getGroup, wait, 0},
+		{"POST", "/groups/{id}/cancel", s.cancelGroup, nil, 0},
+		{"POST", "/groups/{id}/renew", s.renewGroup, nil, 0},
 
 		{"GET", "/events", s.listEvents, []string{"prefix", "limit", "cursor"}, 0},
-		{"GET", "/events/{name}", s.getEvent, []string{"wait", "after"}, streams},
+		{"GET", "/events/{name}", s.getEvent, []string{"wait", "after"}, 0},
 		{"DELETE", "/events/{name}", s.deleteEvent, nil, 0},
 		{"POST", "/events/{name}/set", s.setEvent, []string{"ttl"}, bodied},
 		{"POST", "/events/{name}/pulse", s.pulseEvent, nil, bodied},
 		{"POST", "/events/{name}/clear", s.clearEvent, nil, 0},
 
-		{"GET", "/wait", s.waitQuery, nil, streams | anyQuery},
-		{"POST", "/wait", s.wait, nil, streams | bodied},
+		{"GET", "/wait", s.waitQuery, nil, anyQuery},
+		{"POST", "/wait", s.wait, nil, bodied},
 
 		{"GET", "/limits", s.listLimits, []string{"limit", "cursor"}, 0},
 		{"GET", "/loop", s.getLoop, nil, 0},
@@ -65,7 +71,8 @@ func (s *Server) endpoints() []endpoint {
 		{"GET", "/.well-known/webhook-keys", s.webhookKeys(), nil, open},
 		{"GET", "/problems", s.listProblems, nil, open},
 		{"GET", "/problems/{slug}", s.getProblem, nil, open},
-		{"GET", "/", s.landing, nil, open},
+		{"GET", "/", s.console, nil, open},
+		{"GET", "/console/*", s.console, nil, open},
 	}
 }
 
@@ -137,6 +144,11 @@ func (s *Server) serve(e endpoint, w http.ResponseWriter, r *http.Request) (err 
 			return err
 		}
 	}
+	if e.is&keeps != 0 {
+		if err := s.Spare(); err != nil {
+			return err
+		}
+	}
 	if e.is&creates != 0 {
 		if err := s.Room(); err != nil {
 			return err
@@ -147,18 +159,7 @@ func (s *Server) serve(e endpoint, w http.ResponseWriter, r *http.Request) (err 
 		}
 		w.(*exchange).key = key
 	}
-	if e.is&streams != 0 && wantsStream(r) {
-		return notImplemented(api.FieldError{Parameter: "Accept", Detail: "This version does not stream; " +
-			"hold the answer with a wait instead."})
-	}
 	return e.serves(w, r)
-}
-
-// wantsStream reports whether r takes a stream and nothing else. Who takes JSON as well gets that.
-func wantsStream(r *http.Request) bool {
-	accept := strings.Join(r.Header.Values("Accept"), ",")
-	return strings.Contains(accept, "text/event-stream") &&
-		!strings.Contains(accept, "application/json") && !strings.Contains(accept, "*/*")
 }
 
 func badQuery() error {

@@ -15,20 +15,21 @@ const (
 	HeaderTimeMax  = 5 * time.Second   // for the header of a request
 	IdleTimeMax    = 120 * time.Second // between two requests
 	HeaderBytesMax = 32 << 10
-	StreamsMax     = 250 // requests at once on one connection of HTTP/2
+	StreamsMax     = 4096 // requests at once on one connection of HTTP/2: most of them wait
 )
 
 // Server answers requests. It is an http.Handler for any number of goroutines.
 type Server struct {
 	Options
 
-	kernel  *await.Kernel
-	ids     *ids
-	tally   *tally
-	guard   *guard
-	pages   *pages
-	reading atomic.Int64 // bytes of bodies that are being read
-	handler http.Handler
+	kernel   *await.Kernel
+	ids      *ids
+	tally    *tally
+	guard    *guard
+	pages    *pages
+	reading  atomic.Int64 // bytes of bodies that are being read
+	watching atomic.Int64 // streams of /loop
+	handler  http.Handler
 }
 
 // New reports all faults of o together.

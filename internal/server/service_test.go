@@ -37,11 +37,11 @@ func TestOptionsAreCheckedTogetherAndFilledIn(t *testing.T) {
 		h.server.Admit(&url.URL{}) != nil || h.server.Now().IsZero() {
 		t.Errorf("options %+v", h.server.Options)
 	}
-	quiet, err := New(Options{Kernel: h.kernel, Bodies: h.store, Metrics: prometheus.NewRegistry()})
+	quiet, err := New(Options{Kernel: h.kernel, Bodies: h.store, Console: page{}, Metrics: prometheus.NewRegistry()})
 	if err != nil || quiet.Log.Enabled(t.Context(), slog.LevelError) {
 		t.Errorf("a server without a log: %v", err)
 	}
-	if _, err := New(Options{Kernel: h.kernel, Bodies: h.store, Metrics: h.registry}); err == nil {
+	if _, err := New(Options{Kernel: h.kernel, Bodies: h.store, Console: page{}, Metrics: h.registry}); err == nil {
 		t.Error("two servers with one registry")
 	}
 }
@@ -51,7 +51,7 @@ func TestTheHTTPServerIsBounded(t *testing.T) {
 	h := newHouse(t)
 	s := h.server.HTTPServer()
 	if s.ReadHeaderTimeout != 5*time.Second || s.IdleTimeout != 120*time.Second || s.MaxHeaderBytes != 32<<10 ||
-		s.WriteTimeout != 0 || s.ReadTimeout != 0 || s.HTTP2.MaxConcurrentStreams != 250 {
+		s.WriteTimeout != 0 || s.ReadTimeout != 0 || s.HTTP2.MaxConcurrentStreams != 4096 {
 		t.Errorf("%+v", s)
 	}
 	s.ErrorLog.Print("net/http complains")
@@ -185,25 +185,37 @@ func TestEveryProblemHasAPage(t *testing.T) {
 	h.wantProblem(404, "not-found", h.get("/problems/..%2Ffutures"))
 }
 
-// The page for people is no script, loads nothing from elsewhere, and its policy allows just that.
-func TestTheLandingPageNeedsNoScriptAndLeadsOn(t *testing.T) {
+// The console is at / and below /console/; a file that it does not have is a problem like every other.
+func TestTheConsoleIsServed(t *testing.T) {
 	h := newHouse(t)
-	r := h.want(200, h.get("/"))
-	policy := r.header.Get("Content-Security-Policy")
-	if !strings.HasPrefix(policy, "default-src 'none'; style-src 'sha256-") || strings.Contains(policy, "unsafe") {
-		t.Errorf("policy %q", policy)
-	}
-	for _, no := range []string{"<script", "http-equiv", "src=", "style="} {
-		if strings.Contains(r.body, no) {
-			t.Errorf("the page has %s", no)
+	for path, media := range pageTypes {
+		if r := h.want(200, h.get(path)); r.header.Get("Content-Type") != media {
+			t.Errorf("%s: headers %v", path, r.header)
 		}
+		h.want(304, h.get(path, `If-None-Match: "x"`))
 	}
-	if !strings.Contains(r.body, "Version test") {
-		t.Error("the page does not say the version")
-	}
-	for _, part := range strings.Split(r.body, `href="`)[1:] {
-		path, _, _ := strings.Cut(part, `"`)
-		h.want(200, h.get(path))
+	h.wantProblem(404, "not-found", h.get("/console/nothing.js"))
+	h.wantProblem(405, "method-not-allowed", h.post("/console/app.js", "{}"))
+}
+
+// The pages of problems need no script, and their links lead on.
+func TestTheProblemPagesNeedNoScriptAndLeadOn(t *testing.T) {
+	h := newHouse(t)
+	for _, path := range []string{"/problems", "/problems/busy"} {
+		r := h.want(200, h.get(path, "Accept: text/html"))
+		policy := r.header.Get("Content-Security-Policy")
+		if !strings.HasPrefix(policy, "default-src 'none'; style-src 'sha256-") || strings.Contains(policy, "unsafe") {
+			t.Errorf("policy %q", policy)
+		}
+		for _, no := range []string{"<script", "http-equiv", "src=", "style="} {
+			if strings.Contains(r.body, no) {
+				t.Errorf("the page has %s", no)
+			}
+		}
+		for _, part := range strings.Split(r.body, `href="`)[1:] {
+			next, _, _ := strings.Cut(part, `"`)
+			h.want(200, h.get(next))
+		}
 	}
 }
 

@@ -13,22 +13,26 @@ import (
 	"github.com/awaitd/awaitd/api"
 	"github.com/awaitd/awaitd/internal/fetch"
 	"github.com/awaitd/awaitd/internal/record"
+	"github.com/go-json-experiment/json"
 )
 
 // newFetch turns a submitted fetch into the future to be created, every default filled in. Its id is left out.
 func (s *Server) newFetch(q *api.FetchRequest, traceparent string) (record.NewFuture, error) {
-	n := record.NewFuture{Kind: record.KindFetch, Labels: labelsOf(q.Labels), TTL: ttlOf(q.TTL), Sets: q.Sets}
-	if err := unsupported(q); err != nil {
-		return n, err
+	n := record.NewFuture{
+		Kind: record.KindFetch, Labels: labelsOf(q.Labels), TTL: ttlOf(q.TTL), Sets: q.Sets, Group: q.Group,
 	}
 	n.LimitKey, n.Limit = limitOf(q.Limit)
+	var err error
+	if n.After, err = s.expression(q.After, "/after"); err != nil {
+		return n, err
+	}
 	faults := s.schedule(&n, q)
-	n.Request = s.request(q)
-	n.Request.Traceparent = traceparent
-	for _, f := range fetch.Check(n.Request) {
+	r := s.request(q)
+	r.Traceparent = traceparent
+	for _, f := range fetch.Check(r) {
 		faults = append(faults, api.FieldError{Pointer: f.Pointer, Detail: f.Detail})
 	}
-	if n.Request.BodyBytesMax > s.BodyBytesMax {
+	if r.BodyBytesMax > s.BodyBytesMax {
 		faults = append(faults, api.FieldError{
 			Pointer: "/max_bytes", Detail: fmt.Sprintf("This server takes at most %d bytes of an answer.", s.BodyBytesMax),
 		})
@@ -36,22 +40,27 @@ func (s *Server) newFetch(q *api.FetchRequest, traceparent string) (record.NewFu
 	if len(faults) > 0 {
 		return n, api.InvalidRequest(faults...)
 	}
-	if err := s.canonical(n.Request); err != nil {
+	if err := s.canonical(r); err != nil {
 		return n, err
 	}
-	var err error
+	n.Request = r.Pack()
 	n.Callback, err = s.callback(q.Callback, traceparent)
 	return n, err
 }
 
-// unsupported names the first part that this version does not have.
-func unsupported(q *api.FetchRequest) error {
-	const later = "This version does not have it yet; send the fetch without it."
-	switch {
-	case q.After != nil:
-		return notImplemented(api.FieldError{Pointer: "/after", Detail: later})
+// expression is e as a future keeps it; nil for none. pointer is where it stands in the request.
+func (s *Server) expression(e *api.Expr, pointer string) ([]byte, error) {
+	if e == nil {
+		return nil, nil
 	}
-	return nil
+	if s.beyond(e) {
+		return nil, api.InvalidRequest(api.FieldError{Pointer: pointer, Detail: beyondDetail})
+	}
+	text, err := json.Marshal(e)
+	if err != nil {
+		return nil, fmt.Errorf("keep an expression: %w", err)
+	}
+	return text, nil
 }
 
 // schedule says when the fetch may start and when it must be settled. Without a deadline it has the default after the
@@ -79,7 +88,7 @@ func (s *Server) schedule(n *record.NewFuture, q *api.FetchRequest) (faults []ap
 	case d == nil:
 		n.Timeout = n.Delay + api.DefaultDeadline
 	case !d.At.After(now) && d.In == 0:
-		fault("/deadline", "Give a moment to come; this one has passed.")
+		fault("/deadline", momentPassed)
 	case !d.At.IsZero():
 		n.Until = record.TimeOf(d.At.Time)
 		if d.At.Sub(now) > api.DurationMax {
@@ -97,6 +106,7 @@ func (s *Server) schedule(n *record.NewFuture, q *api.FetchRequest) (faults []ap
 }
 
 const (
+	momentPassed  = "Give a moment to come; this one has passed."
 	tooFar        = "Give a moment at most ten years from now."
 	deadlineEarly = "Give a deadline after the start: the fetch could never be made."
 )

@@ -26,9 +26,10 @@ const depthMax = 1000
 type view struct {
 	bodies Bodies
 	room   int64 // bytes that may still be shown
+	unread bool  // a body could not be read
 }
 
-func (s *Server) view() *view { return &view{s.Bodies, AnswerInlineBytesMax} }
+func (s *Server) view() *view { return &view{bodies: s.Bodies, room: AnswerInlineBytesMax} }
 
 // shown is a body in the one form that fits it.
 type shown struct {
@@ -64,8 +65,8 @@ func (v *view) value(value []byte) shown {
 	return shown{json: value}
 }
 
-// read is the bytes of a stored body, if there is room for it. A body that cannot be read now is truncated, too: it may
-// have been forgotten since its fact was read, and who follows the link learns that.
+// read is the bytes of a stored body, if there is room for it. A body that cannot be read now is truncated, too, and
+// who follows the link learns why.
 func (v *view) read(b record.Body) (body []byte, ok bool) {
 	if b.Ref == "" {
 		return b.Inline, true
@@ -75,11 +76,16 @@ func (v *view) read(b record.Body) (body []byte, ok bool) {
 	}
 	file, err := v.bodies.OpenBody(b)
 	if err != nil {
+		v.unread = true
 		return nil, false
 	}
 	defer func() { _ = file.Close() }()
 	body, err = io.ReadAll(io.LimitReader(file, InlineBytesMax))
-	return body, err == nil && int64(len(body)) == b.Bytes
+	if err != nil || int64(len(body)) != b.Bytes {
+		v.unread = true
+		return nil, false
+	}
+	return body, true
 }
 
 // isJSON reports whether a Content-Type says JSON: application/json, text/json or anything with the suffix +json.

@@ -57,7 +57,10 @@ func (v *view) future(of await.View) *api.Future {
 		Labels:        map[string]string{},
 		NextAttemptAt: timeOf(f.NextAttemptAt),
 		Attempts:      make([]api.Attempt, 0, len(f.Attempts)),
-		Request:       requestOf(f.Request),
+		Group:         f.Group,
+		Request:       requestOf(f.Request.Open()),
+		For:           v.expression(f.For),
+		After:         v.expression(f.After),
 		Result:        v.result(f),
 		Error:         failureOf(f.Failure),
 		Callback:      callbackOf(f.Callback),
@@ -134,6 +137,8 @@ func requestOf(r *record.Request) *api.RequestView {
 // result shows what a future brought home, as far as there is room.
 func (v *view) result(f *record.Future) *api.Result {
 	switch r := f.Result; {
+	case f.Leaves != nil:
+		return v.decided(f)
 	case r == nil:
 		return nil
 	case f.Kind == record.KindFetch:

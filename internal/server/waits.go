@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"time"
@@ -16,10 +17,11 @@ func (s *Server) wait(w http.ResponseWriter, r *http.Request) error {
 	if err := s.decode(w, r, SubmitBytesMax, &q); err != nil {
 		return err
 	}
-	if q.Cursor != "" {
-		return notImplemented(api.FieldError{Pointer: "/cursor", Detail: noCursor})
+	err := s.hold(w, r, &q)
+	if errors.Is(err, await.ErrCursor) {
+		return api.InvalidRequest(api.FieldError{Pointer: "/cursor", Detail: foreignCursor})
 	}
-	return s.hold(w, r, &q)
+	return err
 }
 
 // waitQuery is GET /wait.
@@ -32,27 +34,35 @@ func (s *Server) waitQuery(w http.ResponseWriter, r *http.Request) error {
 	if len(faults) > 0 {
 		return api.InvalidRequest(faults...)
 	}
-	if q.Cursor != "" {
-		return notImplemented(api.FieldError{Parameter: "cursor", Detail: noCursor})
-	}
-	if q.CancelRest {
+	if q.CancelRest || q.OnDisconnect == api.DisconnectCancel {
 		if err := s.guard.checkGet(r); err != nil {
 			return err
 		}
 	}
-	return s.hold(w, r, &q)
+	if err = s.hold(w, r, &q); errors.Is(err, await.ErrCursor) {
+		return badParameter("cursor", foreignCursor)
+	}
+	return err
 }
 
-const noCursor = "This version has no cursors of waits yet; name in the next wait what is still pending."
+const beyondDetail = "A moment to wait for lies at most ten years from now."
+
+const foreignCursor = "Give the cursor of an earlier answer about the same things in the same order."
 
 // hold waits until the expression is decided or the time is over.
 func (s *Server) hold(w http.ResponseWriter, r *http.Request, q *api.WaitRequest) error {
 	if s.beyond(&q.For) {
-		return api.InvalidRequest(api.FieldError{Detail: "A moment to wait for lies at most ten years from now."})
+		return api.InvalidRequest(api.FieldError{Detail: beyondDetail})
+	}
+	if wantsStream(r) {
+		return s.streamWait(w, r, q)
 	}
 	held := s.prefer(r, (*time.Duration)(q.Timeout), s.WaitMax)
 	held.heeded(w)
-	a, err := s.kernel.Wait(r.Context(), await.WaitRequest{For: &q.For, Timeout: held.hold, CancelRest: q.CancelRest})
+	a, err := s.kernel.Wait(r.Context(), await.WaitRequest{
+		For: &q.For, Timeout: held.hold, CancelRest: q.CancelRest, Cursor: q.Cursor,
+		CancelOnLeave: q.OnDisconnect == api.DisconnectCancel,
+	})
 	if err != nil {
 		return err
 	}
@@ -87,24 +97,33 @@ var outcomeWords = map[await.Outcome]api.Outcome{
 func (v *view) wait(a *await.WaitAnswer, results api.Results) *api.WaitAnswer {
 	return &api.WaitAnswer{
 		Outcome: outcomeWords[a.Outcome], Done: v.leaves(a.Done, results), Pending: v.leaves(a.Pending, results),
+		Cursor: a.Cursor.String(),
 	}
 }
 
 func (v *view) leaves(of []await.Leaf, results api.Results) []api.Leaf {
 	shown := make([]api.Leaf, len(of))
 	for i, l := range of {
-		shown[i] = api.Leaf{Ref: l.Expr.String(), Outcome: outcomeWords[l.Outcome], At: timeOf(l.At)}
-		switch results {
-		case api.ResultsNone:
-		case api.ResultsState:
-			shown[i].State, shown[i].Generation = standing(l.Future, l.Event)
-		default:
-			if l.Future != nil {
-				shown[i].Future = v.future(await.View{Future: l.Future, Queue: l.Queue})
-			}
-			if l.Event != nil {
-				shown[i].Event = v.event(l.Event)
-			}
+		shown[i] = v.leaf(l, results)
+	}
+	return shown
+}
+
+func (v *view) leaf(l await.Leaf, results api.Results) api.Leaf {
+	shown := api.Leaf{Ref: l.Expr.String(), Outcome: outcomeWords[l.Outcome], At: timeOf(l.At)}
+	switch results {
+	case api.ResultsNone:
+	case api.ResultsState:
+		shown.State, shown.Generation = standing(l.Future, l.Event)
+	default:
+		if l.Future != nil {
+			shown.Future = v.future(await.View{Future: l.Future, Queue: l.Queue})
+		}
+		if l.Event != nil {
+			shown.Event = v.event(l.Event)
+		}
+		if l.Group != nil {
+			shown.Group = v.group(l.Group)
 		}
 	}
 	return shown

@@ -37,7 +37,7 @@ func (l *lives) submit() *record.Future {
 	return &record.Future{
 		ID: "fut_" + id.String(), Kind: record.KindFetch, State: record.StatePending, Reason: record.ReasonQueued, Version: 1,
 		CreatedAt: l.at, DeadlineAt: l.at + 3_600_000, TTL: 24 * time.Hour,
-		Request: &record.Request{
+		Request: (&record.Request{
 			Method: "GET", URL: "https://api.example.com/v1/orders/" + id.String(),
 			Headers: []record.Header{
 				{Name: "Accept", Values: []string{"application/json"}},
@@ -50,7 +50,7 @@ func (l *lives) submit() *record.Future {
 			},
 			AcceptStatus: []record.StatusRange{{From: 200, To: 299}}, RedirectsMax: 5, BodyBytesMax: 16 << 20,
 			Traceparent: "00-" + hex.EncodeToString(id[:]) + "-00f067aa0ba902b7-01",
-		},
+		}).Pack(),
 	}
 }
 
@@ -67,7 +67,7 @@ func (l *lives) settle(f *record.Future) *record.Future {
 	is := *f
 	is.State, is.SettledAt, is.ExpiresAt = record.StateSucceeded, l.at, l.at.Add(f.TTL)
 	is.Version++
-	is.Request = &record.Request{Method: f.Request.Method, URL: f.Request.URL, Traceparent: f.Request.Traceparent}
+	is.Request = f.Request.WithoutSecrets()
 	is.Attempts = []record.Attempt{{N: 1, At: l.at, Duration: 12 * time.Millisecond, Status: 200}}
 	is.Result = &record.Result{
 		Status: 200,

@@ -29,8 +29,14 @@ type longBody interface {
 	discard()
 }
 
-// NewBody starts a body whose length is not known yet. It ends with Commit or Discard. Any goroutine.
-func (s *Store) NewBody() (*BodyWriter, error) { return &BodyWriter{store: s}, nil }
+// NewBody starts a body whose length is not known yet. It ends with Commit or Discard. An error wraps ErrFull. Any
+// goroutine.
+func (s *Store) NewBody() (*BodyWriter, error) {
+	if err := s.Spare(); err != nil {
+		return nil, err
+	}
+	return &BodyWriter{store: s}, nil
+}
 
 // OpenBody reads a body that lies in a fact or beside it. Any goroutine.
 func (s *Store) OpenBody(b record.Body) (io.ReadSeekCloser, error) {
@@ -146,12 +152,15 @@ func (l *looseBodies) committed(at record.Time, kept []string) (unwanted []strin
 
 // memoryBodies keeps long bodies in memory.
 type memoryBodies struct {
-	mu   sync.Mutex
-	last uint64
-	held map[string][]byte
+	budget *budget
+	mu     sync.Mutex
+	last   uint64
+	held   map[string][]byte
 }
 
-func newMemoryBodies() *memoryBodies { return &memoryBodies{held: map[string][]byte{}} }
+func newMemoryBodies(b *budget) *memoryBodies {
+	return &memoryBodies{budget: b, held: map[string][]byte{}}
+}
 
 func (m *memoryBodies) create() (longBody, error) { return &memoryBody{of: m}, nil }
 
@@ -169,6 +178,7 @@ func (m *memoryBodies) remove(refs []string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, ref := range refs {
+		m.budget.used.Add(-int64(len(m.held[ref])))
 		delete(m.held, ref)
 	}
 }
@@ -180,6 +190,9 @@ type memoryBody struct {
 }
 
 func (b *memoryBody) Write(p []byte) (int, error) {
+	if err := b.of.budget.take(int64(len(p))); err != nil {
+		return 0, err
+	}
 	b.held = append(b.held, p...)
 	return len(p), nil
 }
@@ -193,4 +206,7 @@ func (b *memoryBody) commit() (string, error) {
 	return ref, nil
 }
 
-func (b *memoryBody) discard() { b.held = nil }
+func (b *memoryBody) discard() {
+	b.of.budget.used.Add(-int64(len(b.held)))
+	b.held = nil
+}

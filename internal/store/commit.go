@@ -86,6 +86,12 @@ func (s *Store) write(b *record.Batch) (head, record.Time, error) {
 	for _, l := range b.Limits {
 		w.limit(l)
 	}
+	for _, g := range b.Groups {
+		w.group(g)
+	}
+	for _, l := range b.Leaves {
+		w.leaf(l)
+	}
 	for _, k := range b.Keys {
 		w.idempotency(k)
 	}
@@ -161,7 +167,7 @@ func (w *writing) create(f *record.Future) {
 	if w.place[placeTime] == placeChosen {
 		w.set(w.name(keyTime, f.ID), w.place[:placeTime])
 	}
-	for _, l := range f.Labels {
+	for _, l := range labelsOf(f) {
 		w.set(w.label(l), nil)
 	}
 }
@@ -172,7 +178,7 @@ func (w *writing) forget(f *record.Future) {
 	if w.place[placeTime] == placeChosen {
 		w.remove(w.name(keyTime, f.ID))
 	}
-	for _, l := range f.Labels {
+	for _, l := range labelsOf(f) {
 		w.remove(w.label(l))
 	}
 	w.dropBody(f)

@@ -8,8 +8,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// ErrFull says that there is no room left on the disk.
-var ErrFull = errors.New("store: the disk is full")
+// ErrFull says that there is no room left on the disk, or in memory.
+var ErrFull = errors.New("store: full")
 
 // whenFull marks an error as ErrFull if it is one.
 func whenFull(err error) error {

@@ -20,6 +20,8 @@ import (
 //	e <name>                       the fact of an event
 //	k <name>                       the fact of an idempotency key
 //	m <key>                        the fact of a limit
+//	g <id>                         the fact of a group
+//	w <place> <n>                  the n-th leaf of what a future waits for, decided before the whole is
 //	x <expires> <serial> <n>       keys of facts that are forgotten at that time: a list, the n-th of a commit
 //
 // The fact moves with the future's life, and there is no index beside it: a whole life costs the writes of the open
@@ -36,6 +38,8 @@ const (
 	keyEvent   = 'e'
 	keyUsed    = 'k'
 	keyLimit   = 'm'
+	keyGroup   = 'g'
+	keyLeaf    = 'w'
 	keyExpires = 'x'
 )
 

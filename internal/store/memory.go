@@ -1,24 +1,66 @@
 package store
 
 import (
+	"fmt"
+	"math"
 	"sync"
+	"sync/atomic"
 
 	"github.com/tidwall/btree"
 )
 
-// OpenMemory is a store that keeps everything in memory and forgets it at the end of the process.
-func OpenMemory() *Store {
-	s := &Store{backend: &memory{keys: btree.NewMap[string, []byte](32)}, bodies: newMemoryBodies()}
+// OpenMemory is a store that keeps everything in memory, however much, and forgets it at the end of the process.
+func OpenMemory() *Store { return OpenMemoryWithin(math.MaxInt64) }
+
+// OpenMemoryWithin is OpenMemory with a bound. Of bytesMax a tenth is kept for what is under way: Room is an error
+// before it is touched, Spare and every new body when it is used up. What is small and cannot be refused is kept
+// beyond it.
+func OpenMemoryWithin(bytesMax int64) *Store {
+	b := &budget{max: bytesMax}
+	s := &Store{
+		backend: &memory{keys: btree.NewMap[string, []byte](32), budget: b}, bodies: newMemoryBodies(b),
+		room:  func() error { return b.room(bytesMax - bytesMax/10) },
+		spare: func() error { return b.room(bytesMax) },
+	}
 	s.earliest.Store(int64(never))
 	return s
 }
 
+// budget is how many bytes a store in memory keeps, and may. Any goroutine.
+type budget struct {
+	used atomic.Int64
+	max  int64
+}
+
+// room is an error when so many bytes are used.
+func (b *budget) room(bytes int64) error {
+	if used := b.used.Load(); used >= bytes {
+		return fmt.Errorf("%w: %d of %d bytes of memory are used", ErrFull, used, b.max)
+	}
+	return nil
+}
+
+// take adds n bytes to what is used, unless that were too many.
+func (b *budget) take(n int64) error {
+	if b.used.Add(n) > b.max {
+		b.used.Add(-n)
+		return fmt.Errorf("%w: %d of %d bytes of memory are used", ErrFull, b.used.Load(), b.max)
+	}
+	return nil
+}
+
 // memory is an ordered map. Readers scan a copy-on-write copy, so that they never hold up a commit.
 type memory struct {
-	mu   sync.RWMutex
-	keys *btree.Map[string, []byte]
-	next []put
+	mu     sync.RWMutex
+	keys   *btree.Map[string, []byte]
+	next   []put
+	budget *budget
 }
+
+// entryBytes is about what an entry of the map takes beside its key and value.
+const entryBytes = 64
+
+func entrySize(key string, value []byte) int64 { return int64(entryBytes + len(key) + len(value)) }
 
 // put sets key to value; a nil value removes it.
 type put struct {
@@ -40,13 +82,21 @@ func (m *memory) remove(key []byte) { m.next = append(m.next, put{string(key), n
 
 func (m *memory) apply(_ uint64, done func(error)) {
 	m.mu.Lock()
+	more := int64(0)
 	for _, p := range m.next {
+		var old []byte
+		var had bool
 		if p.value == nil {
-			m.keys.Delete(p.key)
+			old, had = m.keys.Delete(p.key)
 		} else {
-			m.keys.Set(p.key, p.value)
+			old, had = m.keys.Set(p.key, p.value)
+			more += entrySize(p.key, p.value)
+		}
+		if had {
+			more -= entrySize(p.key, old)
 		}
 	}
+	m.budget.used.Add(more)
 	m.mu.Unlock()
 	done(nil)
 }

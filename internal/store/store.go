@@ -52,6 +52,7 @@ type Store struct {
 	bodies  bodies
 	loose   looseBodies
 	room    func() error // nil: there always is
+	spare   func() error // nil: that shows when it is written
 
 	queue  chan request  // to the committer; nil: a commit is made where it is asked for
 	idle   chan struct{} // closed when the committer has ended
@@ -162,6 +163,15 @@ func (s *Store) Room() error {
 		return nil
 	}
 	return s.room()
+}
+
+// Spare reports whether there is room even for what is under way: nil, or an error that wraps ErrFull. Nil is no
+// promise on a disk, where only writing shows it. Any goroutine.
+func (s *Store) Spare() error {
+	if s.spare == nil {
+		return nil
+	}
+	return s.spare()
 }
 
 // Failed is closed when the store cannot write any more, whether a commit is under way or not: the next one reports

@@ -2,6 +2,7 @@ package tidy
 
 import (
 	"go/ast"
+	"maps"
 	"path"
 	"reflect"
 	"regexp"
@@ -9,13 +10,24 @@ import (
 	"strings"
 )
 
-// settingRooms are where the command line is declared, as struct tags that kong reads.
-var settingRooms = []string{"cmd/server", "internal/app"}
+// programs are those with a command line, and the rooms that declare it as struct tags, which kong reads.
+var programs = []struct {
+	name  string
+	rooms []string
+	call  *regexp.Regexp
+}{
+	{"awaitd", []string{"cmd/server", "internal/app"}, callOf("awaitd", "cmd/server")},
+	{"await", []string{"cmd/await"}, callOf("await", "cmd/await")},
+}
 
-// ownVariables are read by tests and scripts, not by the server.
+func callOf(name, folder string) *regexp.Regexp {
+	return regexp.MustCompile(`(?:^|[\s/(])(?:` + name + `|go run \./` + folder + `)(?:\s|$)`)
+}
+
+// ownVariables are read by tests and scripts, not by a program.
 var ownVariables = []string{"AWAITD_CI"}
 
-// Settings is what the command line declares.
+// Settings is what a command line declares.
 type Settings struct {
 	Flags     map[string]bool // without the dashes
 	Variables map[string]bool
@@ -24,50 +36,74 @@ type Settings struct {
 var (
 	flagWord     = regexp.MustCompile(`(?:^|[\s\[])--([a-z][a-z0-9-]*)`)
 	variableWord = regexp.MustCompile(`\bAWAITD_[A-Z0-9_]*[A-Z0-9]\b`)
-	ourCommand   = regexp.MustCompile(`(?:^|[\s/])(?:awaitd|go run \./cmd/server)(?:\s|$)`)
 	envPrefix    = regexp.MustCompile(`DefaultEnvars\("([A-Z]+)"\)`)
+	callEnd      = regexp.MustCompile(`[|;&)#]|\s--\s`) // what follows is no argument of the program
 )
 
 // missingFlags holds the flags and variables that are named against those that are declared. A span that begins with
-// dashes is a flag of ours; a flag of another program is written with its program.
+// dashes is a flag of one of our programs; a flag of another program is written with its program.
 func missingFlags(t *Tree) []Offence {
-	if !t.Dirs["cmd/server"] { // no command line yet
-		return nil
-	}
-	known := settings(t)
-	if len(known.Flags) == 1 { // only kong's own
-		return []Offence{{"cmd/server", 0, "declares no flags that this rule can see"}}
-	}
 	var found []Offence
-	for _, f := range documents(t) {
-		for _, p := range pieces(f) {
-			for _, m := range flagWord.FindAllStringSubmatch(ourArguments(p), -1) {
-				if !known.Flags[m[1]] {
-					found = append(found, Offence{f.Path, p.line, "awaitd has no flag --" + m[1]})
-				}
+	variables := map[string]bool{}
+	anyFlag := map[string]bool{}
+	for _, program := range programs {
+		if !t.Dirs[program.rooms[0]] { // no command line yet
+			continue
+		}
+		known := settings(t, program.rooms)
+		if len(known.Flags) == 1 { // only kong's own
+			found = append(found, Offence{program.rooms[0], 0, "declares no flags that this rule can see"})
+			continue
+		}
+		maps.Copy(variables, known.Variables)
+		maps.Copy(anyFlag, known.Flags)
+		for _, f := range documents(t) {
+			for _, p := range pieces(f) {
+				found = append(found, unknownFlags(f, p, arguments(p, program.call), program.name, known.Flags)...)
 			}
 		}
 	}
-	return append(found, missingVariables(t, known)...)
+	if len(variables) == 0 { // no program that has settings
+		return found
+	}
+	for _, f := range documents(t) {
+		for _, p := range pieces(f) {
+			if p.kind == codeSpan && strings.HasPrefix(p.text, "--") {
+				found = append(found, unknownFlags(f, p, p.text, "awaitd", anyFlag)...)
+			}
+		}
+	}
+	return append(found, missingVariables(t, variables)...)
 }
 
-// ourArguments is the part of a piece in which flags are ours: a span of nothing but flags, or what follows our
-// command.
-func ourArguments(p piece) string {
+func unknownFlags(f *File, p piece, text, program string, known map[string]bool) []Offence {
+	var found []Offence
+	for _, m := range flagWord.FindAllStringSubmatch(text, -1) {
+		if !known[m[1]] {
+			found = append(found, Offence{f.Path, p.line, program + " has no flag --" + m[1]})
+		}
+	}
+	return found
+}
+
+// arguments is the parts of a piece that follow a call of a program.
+func arguments(p piece, call *regexp.Regexp) string {
 	if p.kind != codeSpan && p.kind != fencedLine {
 		return ""
 	}
-	if p.kind == codeSpan && strings.HasPrefix(p.text, "--") {
-		return p.text
+	var all strings.Builder
+	for _, at := range call.FindAllStringIndex(p.text, -1) {
+		rest := " " + p.text[at[1]:]
+		if end := callEnd.FindStringIndex(rest); end != nil {
+			rest = rest[:end[0]]
+		}
+		all.WriteString(rest)
 	}
-	if at := ourCommand.FindStringIndex(p.text); at != nil {
-		return " " + p.text[at[1]:]
-	}
-	return ""
+	return all.String()
 }
 
 // missingVariables reads more than documents: a misspelt variable in a deployment is silently no setting at all.
-func missingVariables(t *Tree, known Settings) []Offence {
+func missingVariables(t *Tree, known map[string]bool) []Offence {
 	var found []Offence
 	for _, f := range t.Files {
 		deployed := strings.HasPrefix(f.Path, "deploy/") || f.Path == "Dockerfile" || f.Path == ".ci/run"
@@ -78,7 +114,7 @@ func missingVariables(t *Tree, known Settings) []Offence {
 		for line := range strings.Lines(f.Text) {
 			n++
 			for _, name := range variableWord.FindAllString(line, -1) {
-				if !known.Variables[name] {
+				if !known[name] {
 					found = append(found, Offence{f.Path, n, "awaitd reads no variable " + name})
 				}
 			}
@@ -87,15 +123,15 @@ func missingVariables(t *Tree, known Settings) []Offence {
 	return found
 }
 
-// settings reads the struct tags of settingRooms as kong does.
-func settings(t *Tree) Settings {
+// settings reads the struct tags of rooms as kong does.
+func settings(t *Tree, rooms []string) Settings {
 	known := Settings{Flags: map[string]bool{"help": true}, Variables: map[string]bool{}}
 	for _, name := range ownVariables {
 		known.Variables[name] = true
 	}
 	prefix := ""
 	for _, f := range t.goFiles() {
-		if f.Test || !slices.Contains(settingRooms, f.Dir()) {
+		if f.Test || !slices.Contains(rooms, f.Dir()) {
 			continue
 		}
 		if m := envPrefix.FindStringSubmatch(f.Text); m != nil {

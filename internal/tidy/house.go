@@ -56,6 +56,7 @@ var rooms = []Room{
 	{"api", 0, nobody, 0},
 
 	{"api/contract", 1, []string{"api"}, InTest},
+	{"internal/fetch/cases", 0, nobody, InTest | Clock},
 	{"internal/store/storetest", 4, []string{"internal/store", "internal/record"}, InTest},
 	{"internal/sim", 6, anyone, InTest},
 	{"internal/tidy", 0, nobody, InTest},

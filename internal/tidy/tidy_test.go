@@ -121,6 +121,10 @@ func TestWhatIsIgnoredIsNotRead(t *testing.T) {
 	if offences := Rules[0].Check(tree); len(offences) != 0 {
 		t.Errorf("Go in testdata was parsed: %v", offences)
 	}
+	second, err := Load(fstest.MapFS{".git": {Data: []byte("gitdir: elsewhere")}})
+	if err != nil || len(second.Files) != 0 {
+		t.Errorf("in a second worktree .git was read: %v, %v", second.Files, err)
+	}
 }
 
 // TestAnUnreadableTreeIsAnError: a rule must not pass because nothing could be read.

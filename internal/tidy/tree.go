@@ -43,7 +43,7 @@ func Load(fsys fs.FS) (*Tree, error) {
 			return err
 		case d.IsDir() && outside[name]:
 			return fs.SkipDir
-		case d.Type().IsRegular():
+		case d.Type().IsRegular() && !outside[name]: // .git is a file in a tree that `git worktree add` made
 			return t.add(name)
 		}
 		return nil

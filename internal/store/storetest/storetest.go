@@ -35,6 +35,8 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		"AnEmptyCommitStillMovesThePosition":   emptyCommit,
 		"AReaderSeesAScanWhileCommitsGoOn":     scanWhileCommitting,
 		"ASweepTakesNoMoreThanItsShareAtATime": sweepIsBounded,
+		"GroupsAreKeptUntilForgotten":          groupsAreKept,
+		"DecidedLeavesAreKeptUntilForgotten":   leavesAreKept,
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := open(t)

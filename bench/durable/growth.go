@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"github.com/awaitd/awaitd/bench/process"
+	"github.com/awaitd/awaitd/bench/report"
+)
+
+const mib = 1 << 20
+
+// measureGrowth piles up pending futures and measures what a lifecycle costs beside them, what each takes in memory,
+// and how long a restart is; then what settled futures take.
+func measureGrowth(t *report.Table, s settings) error {
+	dir := filepath.Join(s.dir, "growth")
+	k, err := open(dir)
+	if err != nil {
+		return err
+	}
+	heap := heapBytes()
+	pending := 0
+	var first time.Duration
+	for _, n := range []int{s.pending / 100, s.pending / 10, s.pending} {
+		for ; pending < n; pending += 1000 {
+			if _, err := k.Submit(context.Background(), batch(1000, 24*time.Hour)...); err != nil {
+				return errors.Join(err, k.close())
+			}
+		}
+		each := float64(heapBytes()-heap) / float64(pending)
+		var costs []time.Duration
+		for range s.rounds {
+			took, err := k.live(s.lives / 4)
+			if err != nil {
+				return errors.Join(err, k.close())
+			}
+			costs = append(costs, took/time.Duration(s.lives/4))
+		}
+		cost := p50(costs)
+		if first == 0 {
+			first = cost
+		}
+		t.Add(fmt.Sprintf("a lifecycle beside %d pending", n), "µs", float64(cost)/float64(time.Microsecond))
+		t.Add(fmt.Sprintf("ratio to the first, beside %d pending", n), "", float64(cost)/float64(first))
+		t.Add(fmt.Sprintf("memory for each of %d pending", n), "B", each)
+	}
+	if err := k.close(); err != nil {
+		return err
+	}
+	if err := measureRestart(t, s, dir); err != nil {
+		return err
+	}
+	return measureSettled(t, s)
+}
+
+// measureRestart starts the real server on what was left behind.
+func measureRestart(t *report.Table, s settings, dir string) error {
+	bin, err := process.Build(s.dir)
+	if err != nil {
+		return err
+	}
+	for range s.rounds {
+		began := time.Now()
+		p, err := process.Start(bin, "--data-dir", dir, "--max-pending", fmt.Sprint(2*s.pending))
+		if err != nil {
+			return err
+		}
+		took := time.Since(began)
+		most, err := p.ResidentMost()
+		p.Stop()
+		if err != nil {
+			return err
+		}
+		t.Add(fmt.Sprintf("restart with %d pending", s.pending), "s", took.Seconds())
+		t.Add("the most memory of that process", "MiB", most/mib)
+	}
+	return os.RemoveAll(dir)
+}
+
+// measureSettled has as many futures settle as were pending before, and looks what stays in memory.
+func measureSettled(t *report.Table, s settings) error {
+	k, err := open(filepath.Join(s.dir, "settled"))
+	if err != nil {
+		return err
+	}
+	if _, err := k.live(s.lives / 10); err != nil { // buffers and caches have their size
+		return errors.Join(err, k.close())
+	}
+	before := heapBytes()
+	if _, err := k.live(s.pending); err != nil {
+		return errors.Join(err, k.close())
+	}
+	t.Add(fmt.Sprintf("heap grown by %d settled futures", s.pending), "MiB", (float64(heapBytes())-float64(before))/mib)
+	return k.close()
+}
+
+// heapBytes is what the collector finds alive.
+func heapBytes() uint64 {
+	runtime.GC()
+	runtime.GC() // what finalizers and pools held is free now
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}

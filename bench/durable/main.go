@@ -1,0 +1,75 @@
+// Command durable measures what it costs that nothing acknowledged is ever lost.
+//
+//	go run ./bench/durable [-rounds 5] [-only kernel,http,growth,bodies]
+//
+// Both sides of every comparison run in turn in this one run: the kernel on disk against the same bytes appended to a
+// file with one fdatasync a commit, a server on disk against one in memory, one caller against one bare fdatasync.
+// Client, target and server share the machine's processors: read ratios.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"log"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/awaitd/awaitd/bench/report"
+)
+
+// settings of a run.
+type settings struct {
+	rounds  int
+	lives   int    // lifecycles a round, through the kernel
+	fetches int    // fetches a round, over HTTP
+	pending int    // the most futures pending at once
+	dir     string // where everything lies, on the disk to be measured
+}
+
+// part is one group of measurements.
+type part struct {
+	name string
+	run  func(*report.Table, settings) error
+}
+
+var parts = []part{
+	{"kernel", measureKernel},
+	{"http", measureHTTP},
+	{"growth", measureGrowth},
+	{"bodies", measureBodies},
+}
+
+func main() {
+	var s settings
+	flag.IntVar(&s.rounds, "rounds", 5, "rounds of each measurement; the median is shown")
+	flag.IntVar(&s.lives, "lives", 200_000, "lifecycles a round through the kernel")
+	flag.IntVar(&s.fetches, "fetches", 10_000, "fetches a round over HTTP")
+	flag.IntVar(&s.pending, "pending", 1_000_000, "the most futures pending at once")
+	where := flag.String("dir", "", "a folder on the disk to be measured; empty: the system's for temporary files")
+	only := flag.String("only", "kernel,http,growth,bodies", "which parts to measure")
+	flag.Parse()
+	report.Describe("./bench/durable")
+	if err := run(s, *where, strings.Split(*only, ",")); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func run(s settings, where string, only []string) (err error) {
+	if s.dir, err = os.MkdirTemp(where, "awaitd-durable"); err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(s.dir) }()
+	var t report.Table
+	for _, p := range parts {
+		if !slices.Contains(only, p.name) {
+			continue
+		}
+		fmt.Fprintln(os.Stderr, "measuring:", p.name)
+		if err := p.run(&t, s); err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
+		}
+	}
+	t.Print()
+	return nil
+}

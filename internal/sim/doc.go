@@ -1,0 +1,18 @@
+// Package sim is the seeded world in which the kernel is held against its specification: one oracle that says what
+// must happen, and one seed that decides everything else.
+//
+// The oracle (oracle.go, and a file each for futures, events, waits and limits) is written from the wire contract and the doc
+// comments. It knows nothing of internal/await, does no I/O and takes every short cut that is slow and obviously right:
+// lists are searched, expressions are evaluated from scratch, the next thing due is found by looking at all of them.
+// What the state learns to do, the oracle learns in Apply, and in NewOracle if a restart has to go on with it.
+//
+// The test draws operations on few ids and names, so that they collide, and plays all that surrounds the real kernel:
+// clock, store, targets, callers. Commits are held back, reads of the store are slow, callers leave or listen late,
+// servers die with commits half done and come back, on a disk that lost what was not synced, by a wall clock that was
+// set. After each step, answers, launches and every future and event must be what the oracle says, and nothing may have
+// been said that was not durable. The test also fails when something that it means to try never happened.
+//
+//	go test ./internal/sim                                          a few seconds
+//	go test ./internal/sim -rapid.checks=20000 -rapid.steps=100     as long as you like
+//	go test ./internal/sim -run Agrees -rapid.seed=N                what that seed found again
+package sim

@@ -1,0 +1,296 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/awaitd/awaitd/api"
+	"github.com/awaitd/awaitd/internal/record"
+)
+
+// Outcome is where an expression, or a part of one, stands.
+type Outcome string
+
+// The outcomes of the contract.
+const (
+	Pending   Outcome = "pending"
+	Satisfied Outcome = "satisfied"
+	Failed    Outcome = "failed"
+)
+
+// Wait is somebody who asked for an expression.
+type Wait struct {
+	ID         int // tells it from all others
+	For        *api.Expr
+	Timeout    time.Duration // ≤ 0: to be answered at once
+	CancelRest bool
+
+	Answer *WaitAnswer // nil: not answered yet
+
+	held   bool // it has slept
+	since  record.Time
+	leaves []*Leaf // in the order of the expression
+	done   []*Leaf // in the order in which they were decided
+}
+
+// WaitAnswer is what the caller of a wait is told.
+type WaitAnswer struct {
+	Outcome       Outcome
+	Done, Pending []Leaf
+}
+
+// Leaf is something that is waited for.
+type Leaf struct {
+	Expr    *api.Expr
+	Outcome Outcome
+	At      record.Time // when it was decided
+	Future  *record.Future
+	Event   *record.Event
+	Place   Place // of a future that is pending
+}
+
+// leavesOf lists the leaves of e in order.
+func leavesOf(e *api.Expr) (all []*Leaf) {
+	if e.Leaf() {
+		return []*Leaf{{Expr: e, Outcome: Pending}}
+	}
+	for i := range e.Of {
+		all = append(all, leavesOf(&e.Of[i])...)
+	}
+	return all
+}
+
+// Outcome evaluates the expression from scratch.
+func (w *Wait) Outcome() Outcome { return w.eval(w.For) }
+
+func (w *Wait) eval(e *api.Expr) Outcome {
+	if e.Leaf() {
+		i := slices.IndexFunc(w.leaves, func(l *Leaf) bool { return l.Expr == e })
+		return w.leaves[i].Outcome
+	}
+	count := map[Outcome]int{}
+	for i := range e.Of {
+		count[w.eval(&e.Of[i])]++
+	}
+	need := map[api.Op]int{api.OpAll: len(e.Of), api.OpAny: 1, api.OpAtLeast: e.K, api.OpSettled: 1}[e.Op]
+	switch {
+	case count[Satisfied] >= need, e.Op == api.OpSettled && count[Failed] == 1:
+		return Satisfied
+	case len(e.Of)-count[Failed] < need:
+		return Failed
+	}
+	return Pending
+}
+
+// Begin takes a wait in. read is what its caller has read from the store. If that leaves futures that are not known,
+// their ids come back and nothing has happened: only the store can say what they are. A wait that need not be held is
+// never refused.
+func (o *Oracle) Begin(w *Wait, read map[string]*record.Future) (missing []string, refused Refusal) {
+	w.leaves, w.done = leavesOf(w.For), nil
+	for _, l := range w.leaves {
+		if l.Expr.Op == api.OpFuture && o.view(l.Expr.Ref, read) == nil {
+			missing = append(missing, l.Expr.Ref)
+		}
+	}
+	if len(missing) > 0 {
+		return missing, ""
+	}
+	for _, l := range w.leaves {
+		o.look(w, l, read)
+	}
+	if w.Outcome() != Pending || w.Timeout <= 0 || o.Draining {
+		o.answer(w)
+		return nil, ""
+	}
+	names, leaves := o.names(), len(w.leaves)
+	before := len(names)
+	w.addNames(names)
+	for _, held := range o.waits {
+		leaves += len(held.leaves)
+	}
+	switch {
+	case len(o.waits) >= o.Limits.WaitersMax:
+		return nil, TooManyWaiters
+	case leaves > o.Limits.WaitLeavesHeldMax:
+		return nil, TooManyLeaves
+	case len(names) > before && len(names) > o.Limits.EventsMax:
+		return nil, TooManyEvents
+	}
+	o.hold(w)
+	return nil, ""
+}
+
+// view is a future as a wait sees it that begins now. What was settled when it was read is so for good.
+func (o *Oracle) view(id string, read map[string]*record.Future) *record.Future {
+	f := read[id]
+	switch {
+	case !o.Cold(id):
+		return o.futures[id]
+	case f == nil || !f.State.Settled():
+		return nil
+	}
+	return f
+}
+
+// look decides a leaf if what it waits for has happened.
+func (o *Oracle) look(w *Wait, l *Leaf, read map[string]*record.Future) {
+	switch e := l.Expr; e.Op {
+	case api.OpEvent:
+		fact := o.Event(e.Ref)
+		if needs := generation(e); needs > 0 && fact.Generation >= needs || needs == 0 && fact.Set {
+			l.Event = fact
+			w.decide(l, Satisfied, fact.SetAt)
+		}
+	case api.OpFuture:
+		if f := o.view(e.Ref, read); f.State.Settled() {
+			l.Future = f
+			w.decide(l, outcomeOf(f), f.SettledAt)
+		}
+	case api.OpSleep:
+		if e.Sleep <= 0 {
+			w.decide(l, Satisfied, o.Now)
+		}
+	case api.OpUntil:
+		if t := record.TimeOf(e.Until); t <= o.Now {
+			w.decide(l, Satisfied, t)
+		}
+	}
+}
+
+// generation is the one that an event must have reached; 0 when its flag will do, or else its next set or pulse.
+func generation(e *api.Expr) uint64 {
+	if e.After != nil {
+		return *e.After + max(e.Times, 1)
+	}
+	return e.Times
+}
+
+func outcomeOf(f *record.Future) Outcome {
+	if f.State == record.StateSucceeded {
+		return Satisfied
+	}
+	return Failed
+}
+
+func (w *Wait) decide(l *Leaf, outcome Outcome, at record.Time) {
+	l.Outcome, l.At = outcome, at
+	w.done = append(w.done, l)
+}
+
+// hold lets a wait sleep until it is decided, or its time is over.
+func (o *Oracle) hold(w *Wait) {
+	o.waits = append(o.waits, w)
+	w.held, w.since = true, o.Now
+	for i, l := range w.leaves {
+		var at record.Time
+		switch {
+		case l.Outcome != Pending:
+		case l.Expr.Op == api.OpSleep:
+			at = o.Now.Add(l.Expr.Sleep)
+		case l.Expr.Op == api.OpUntil:
+			at = record.TimeOf(l.Expr.Until)
+		}
+		o.enter(w.name(i), at, func() {
+			w.decide(l, Satisfied, o.Now)
+			o.conclude(w)
+		})
+	}
+	o.enter(w.name(-1), o.Now.Add(w.Timeout), func() { o.wake(w) })
+}
+
+func (w *Wait) name(leaf int) string { return fmt.Sprintf("wait %d leaf %d", w.ID, leaf) }
+
+// eventRaised tells who waits for an event that it was set or pulsed, in the order in which they came.
+func (o *Oracle) eventRaised(e *record.Event) (decided int) {
+	for _, w := range slices.Clone(o.waits) {
+		for _, l := range w.leaves {
+			hit := l.Expr.Op == api.OpEvent && l.Expr.Ref == e.Name && e.Generation >= generation(l.Expr)
+			if hit && w.Answer == nil && l.Outcome == Pending {
+				l.Event = e
+				w.decide(l, Satisfied, o.Now)
+				decided += boolean(o.conclude(w))
+			}
+		}
+	}
+	return decided
+}
+
+// futureSettled tells who waits for a future.
+func (o *Oracle) futureSettled(f *record.Future) {
+	for _, w := range slices.Clone(o.waits) {
+		for _, l := range w.leaves {
+			hit := l.Expr.Op == api.OpFuture && l.Expr.Ref == f.ID
+			if hit && w.Answer == nil && l.Outcome == Pending {
+				l.Future = f
+				w.decide(l, outcomeOf(f), o.Now)
+				o.conclude(w)
+			}
+		}
+	}
+}
+
+// conclude wakes the caller of a held wait that is decided now.
+func (o *Oracle) conclude(w *Wait) bool {
+	if w.Outcome() == Pending {
+		return false
+	}
+	o.wake(w)
+	return true
+}
+
+// wake ends a held wait with an answer.
+func (o *Oracle) wake(w *Wait) {
+	o.Withdraw(w)
+	o.effects = append(o.effects, Effect{Does: Wakes, Wait: w})
+	o.answer(w)
+}
+
+// answer says how w stands, and asks that the rest of it be cancelled if it is decided and its caller wished so.
+func (o *Oracle) answer(w *Wait) {
+	a := &WaitAnswer{Outcome: w.Outcome()}
+	for _, l := range w.done {
+		a.Done = append(a.Done, *l)
+	}
+	for _, l := range w.leaves {
+		if l.Outcome != Pending {
+			continue
+		}
+		seen := *l
+		switch l.Expr.Op {
+		case api.OpEvent:
+			seen.Event = o.Event(l.Expr.Ref)
+		case api.OpFuture:
+			seen.Future, seen.Place = o.futures[l.Expr.Ref], o.Place(l.Expr.Ref)
+			if w.CancelRest && a.Outcome != Pending {
+				o.effects = append(o.effects, Effect{Does: CancelsRest, ID: l.Expr.Ref})
+			}
+		}
+		a.Pending = append(a.Pending, seen)
+	}
+	w.Answer = a
+}
+
+// Withdraw forgets a wait, if it is held: its caller has gone, or is answered.
+func (o *Oracle) Withdraw(w *Wait) {
+	at := slices.Index(o.waits, w)
+	if at < 0 {
+		return
+	}
+	o.waits = slices.Delete(o.waits, at, at+1)
+	for i, l := range w.leaves {
+		if l.Expr.Op == api.OpEvent && l.Outcome == Pending {
+			o.left[l.Expr.Ref] = o.Now
+		}
+		o.enter(w.name(i), 0, nil)
+	}
+	o.enter(w.name(-1), 0, nil)
+}
+
+// Drain answers everybody who waits. From now on nobody is held and nothing is started.
+func (o *Oracle) Drain() {
+	o.Draining = true
+	for _, w := range slices.Clone(o.waits) {
+		o.wake(w)
+	}
+}

@@ -1,0 +1,141 @@
+package sim
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/awaitd/awaitd/api"
+	"github.com/awaitd/awaitd/internal/record"
+)
+
+// sightings counts what has happened, over many worlds. A test that never tried the interesting thing proves less than
+// it says.
+type sightings map[string]int
+
+func (s sightings) saw(what string) { s[what]++ }
+
+// count is the end of an operation, refused or not.
+func (s sightings) count(verb string, r Refusal) {
+	if r != "" {
+		verb += ": " + string(r)
+	}
+	s.saw(verb)
+}
+
+// must are what no run may be without.
+var must = []string{
+	"submit", "submit: too many futures", "submit: id taken", "submit: key reused", "submit again",
+	"submit: futures too large", "submit: too many events", "submit waited for the commit",
+	"cancel", "cancel again", "cancel: unknown future", "cancel: already settled",
+	"resolve", "resolve again", "resolve: unknown future", "resolve: already settled", "resolve: not settleable",
+	"reject", "reject again", "reject: unknown future", "reject: already settled", "reject: not settleable",
+	"delete", "delete: unknown future", "delete: not settled", "delete waited for the commit",
+	"read", "read: unknown future",
+	"set", "set: too many events", "set: events too large", "pulse", "pulse: too many events", "clear", "forget",
+	"wait: satisfied", "wait: failed", "wait: pending",
+	"wait: too many waiters", "wait: too many leaves", "wait: too many events", "wait: unknown future",
+	"busy", "draining",
+
+	"a key is closed", "a key is open", "a key is half open", "a key comes back", "a key is forgotten",
+	"a fetch is queued", "a fetch is rate limited", "a fetch is kept from its target",
+	"an attempt succeeded", "an attempt failed", "an attempt is tried again", "an attempt was cut", "abort",
+	"a key made room for another", "a cancel raced an outcome", "an outcome came late",
+	"woken: satisfied", "woken: failed", "woken: pending", "the rest was cancelled", "a waiter left",
+	"a wait was woken by an event set and cleared in one turn",
+	"a wait came in the turn in which its event was set",
+	"an event was set between two looks of a wait",
+	"an answer was held by a commit", "an expired future was swept", "an idle event was forgotten",
+	"a read came home late",
+	"a commit was lost in memory", "a commit that nobody heard of was durable in memory",
+	"a commit was lost on disk", "a commit that nobody heard of was durable on disk", "the disk failed",
+	"timers met a clock that was set by 1h0m0s", "timers met a clock that was set by -1h0m0s",
+	"restart with running", "failed with outcome_unknown", "failed with quarantined", "failed with deadline",
+	"failed with timeout", "failed with cancelled", "failed with connect",
+}
+
+// complete fails the test for each that never happened.
+func (s sightings) complete(t *testing.T) {
+	t.Helper()
+	for _, what := range must {
+		if s[what] == 0 {
+			t.Errorf("this never happened: %s", what)
+		}
+	}
+	t.Logf("seen: %v", map[string]int(s))
+}
+
+// sawKeys notes how the keys stand.
+func (w *world) sawKeys() {
+	for _, k := range w.oracle.limits {
+		w.seen.saw("a key is " + [...]string{"closed", "open", "half open"}[k.circuit.State])
+		if k.slots > 0 {
+			w.seen.saw("a key comes back")
+		}
+		if len(k.ids) > 0 {
+			all, present := w.oracle.flying(k)
+			reason, _ := k.blocked(1, w.oracle.Now, all, present)
+			w.seen.saw("a fetch is " + map[record.Reason]string{
+				record.ReasonNone: "queued", record.ReasonQueued: "queued", record.ReasonRateLimited: "rate limited",
+				record.ReasonCircuitOpen: "kept from its target",
+			}[reason])
+		}
+	}
+	if n := len(w.oracle.limits); n < w.keys {
+		w.seen.saw("a key is forgotten")
+	}
+	w.keys = len(w.oracle.limits)
+}
+
+// races is what is worth knowing about one turn before it is applied.
+type races struct {
+	seen    sightings
+	set     []string // events that it sets
+	cleared []string // and then clears
+}
+
+func (w *world) races(t *record.Turn) *races {
+	r := &races{seen: w.seen}
+	var ended []string
+	for _, command := range t.Commands {
+		switch c := command.(type) {
+		case *record.EventChange:
+			if c.Op == record.EventSet {
+				r.set = append(r.set, c.Name)
+			} else if c.Op == record.EventClear && slices.Contains(r.set, c.Name) {
+				r.cleared = append(r.cleared, c.Name)
+			}
+		case *record.Outcome:
+			if f := w.oracle.Known(c.ID); f == nil || f.State != record.StateRunning {
+				w.seen.saw("an outcome came late")
+			}
+			ended = append(ended, c.ID)
+		case *record.Cancel:
+			if slices.Contains(ended, c.ID) {
+				w.seen.saw("a cancel raced an outcome")
+			}
+		}
+	}
+	return r
+}
+
+// woke is a held wait that this turn has answered.
+func (r *races) woke(wait *Wait) {
+	r.seen.saw("woken: " + string(wait.Answer.Outcome))
+	for _, l := range wait.Answer.Done {
+		if l.Event != nil && slices.Contains(r.cleared, l.Event.Name) && l.At == l.Event.SetAt {
+			r.seen.saw("a wait was woken by an event set and cleared in one turn")
+		}
+	}
+}
+
+// looked is a wait that looked in this turn.
+func (r *races) looked(c *call) {
+	if c.wait == nil || c.wait.Answer == nil {
+		return
+	}
+	for _, l := range c.wait.Answer.Done {
+		if l.Expr.Op == api.OpEvent && slices.Contains(r.set, l.Expr.Ref) {
+			r.seen.saw("a wait came in the turn in which its event was set")
+		}
+	}
+}
