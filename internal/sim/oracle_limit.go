@@ -24,8 +24,8 @@ const (
 )
 
 // key is a limit key, with its fetches that wait for their turn. Ragged once one left without being started: a place
-// may then be told too large. The worlds stay below 64 starts in a period and 100 retries in ten seconds, where counting
-// is exact and no budget is missing; and no host of theirs has fewer places than there are workers.
+// may then be told too large. The worlds stay below 64 starts in a period and 100 retries in ten seconds, where
+// counting is exact and no budget is missing; and no host of theirs has fewer places than there are workers.
 type key struct {
 	name     string
 	settings record.LimitSettings

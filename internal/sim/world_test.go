@@ -77,8 +77,11 @@ func start(t *rapid.T, m medium, limits await.Limits, seen sightings) *world {
 		origin: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC),
 	}
 	empty := Snapshot{
-		map[string]*record.Future{}, map[string]*record.Event{}, map[string]*record.Key{},
-		map[string]*record.Limit{}, 0, 0,
+		map[string]*record.Future{},
+		map[string]*record.Event{},
+		map[string]*record.Key{},
+		map[string]*record.Limit{},
+		0, 0,
 	}
 	w.oracle = NewOracle(w.bounds(), empty, w.now())
 	m.open(w)
