@@ -1,5 +1,5 @@
-// Command waits measures what waiting costs a real awaitd: callers parked over cleartext HTTP/2, leaves of waits that are
-// streamed, and how soon a set wakes.
+// Command waits measures what waiting costs a real awaitd: callers parked over cleartext HTTP/2, leaves of waits that
+// are streamed, and how soon a set wakes.
 //
 //	go run ./bench/waits [-rounds 3] [-memory=false]
 //
@@ -25,7 +25,7 @@ func main() {
 	flag.IntVar(&b.parked, "parked", 20_000, "callers parked at once")
 	flag.IntVar(&b.streams, "streams", 10, "streams over one connection, of 10 000 leaves each")
 	flag.IntVar(&b.wakes, "wakes", 500, "wakes of one caller on an idle server")
-	flag.BoolVar(&b.memory, "memory", true, "keep everything in memory; else on disk, with a synced commit before each answer")
+	flag.BoolVar(&b.memory, "memory", true, "keep everything in memory; else on disk, with synced commits")
 	flag.Parse()
 	report.Describe("./bench/waits")
 	if err := b.run(); err != nil {
