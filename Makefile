@@ -66,6 +66,10 @@ bench-durable: ## measure what durability costs: against raw fdatasync, against 
 bench-fetch: ## measure the egress guard, and fetches beside a plain http.Client
 	go run ./bench/fetch
 
+.PHONY: bench-waits
+bench-waits: ## measure waiting: callers parked over HTTP/2, streams of many leaves, wakes
+	go run ./bench/waits
+
 .PHONY: bench-loop
 bench-loop: ## measure the loop beside asyncio and uvloop (python3, python3-uvloop)
 	go run ./bench/loop

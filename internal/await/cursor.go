@@ -5,9 +5,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/fnv"
-	"strconv"
 
 	"github.com/awaitd/awaitd/api"
+	"github.com/awaitd/awaitd/internal/events"
 	"github.com/awaitd/awaitd/internal/record"
 )
 
@@ -106,43 +106,57 @@ func readCursor(text string, sum uint64, leaves int) (*Cursor, error) {
 // leafSum tells expressions apart by their leaves, in order.
 func leafSum(e *api.Expr) (sum uint64, leaves int) {
 	h := fnv.New64a()
+	var text []byte
 	e.Each(func(leaf *api.Expr) {
 		leaves++
-		text := append([]byte(leaf.String()), 0)
-		if leaf.After != nil {
-			text = strconv.AppendUint(append(text, 'a'), *leaf.After, 10)
-		}
-		text = strconv.AppendUint(append(text, 't'), leaf.Times, 10)
-		_, _ = h.Write(append(text, 0)) // it never fails
+		text = appendLeaf(text[:0], leaf)
+		_, _ = h.Write(text) // it never fails
 	})
 	return h.Sum64(), leaves
 }
 
-// goOn lets w, of which nothing has been looked at, begin where c stands.
-func (w *wait) goOn(c *Cursor, known map[string]*record.Future) {
-	w.began, w.since = c.began, c.serial
-	outcome := func(n int) Outcome {
-		if c.failed.has(n) {
-			return Failed
-		}
-		return Satisfied
+// appendLeaf appends all that makes one leaf another, the length first.
+func appendLeaf(b []byte, leaf *api.Expr) []byte {
+	b = append(b, byte(leaf.Op))
+	b = binary.AppendUvarint(b, uint64(len(leaf.Ref)))
+	b = append(b, leaf.Ref...)
+	if leaf.After != nil {
+		b = binary.AppendUvarint(append(b, 1), *leaf.After)
 	}
+	b = binary.AppendUvarint(append(b, 0), leaf.Times)
+	b = binary.AppendUvarint(b, uint64(leaf.Sleep))
+	if !leaf.Until.IsZero() {
+		b = binary.AppendUvarint(b, uint64(record.TimeOf(leaf.Until)))
+	}
+	return b
+}
+
+// goOn lets w, of which nothing has been looked at, begin where c stands. What was not told in time is left to look.
+func (w *wait) goOn(c *Cursor) {
+	w.began, w.since = c.began, c.serial
 	for n := range w.leaves {
 		if c.decided.has(n) && !c.untold.has(n) {
-			w.leaves[n].enter(outcome(n))
-			w.leaves[n].rise(outcome(n))
+			w.leaves[n].enter(c.outcome(n))
+			w.leaves[n].rise(c.outcome(n))
 		}
 	}
 	w.told = len(w.order)
-	for n := range w.leaves {
-		if c.untold.has(n) {
-			at, fact := w.leaves[n].stands(known)
-			w.leaves[n].decide(outcome(n), at, fact)
-		}
-	}
 }
 
-// stands is what is still known of what decided a leaf that was not told in time.
+// outcome is that of a decided leaf.
+func (c *Cursor) outcome(n int) Outcome {
+	if c.failed.has(n) {
+		return Failed
+	}
+	return Satisfied
+}
+
+// retold is a leaf of c that was not told in time, with what is still known of what decided it.
+func (l *leaf) retold(c *Cursor, known map[string]*record.Future) happening {
+	at, fact := l.stands(known)
+	return happening{l, c.outcome(int(l.number)), at, fact}
+}
+
 func (l *leaf) stands(known map[string]*record.Future) (record.Time, any) {
 	s := l.wait.state
 	switch l.expr.Op {
@@ -152,7 +166,7 @@ func (l *leaf) stands(known map[string]*record.Future) (record.Time, any) {
 		}
 	case api.OpGroup:
 		if g := s.groups[l.expr.Ref]; g != nil {
-			return s.at, g.fact
+			return events.Time(g.fact.Serial), g.fact
 		}
 	case api.OpFuture:
 		fact := known[l.expr.Ref]

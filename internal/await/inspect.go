@@ -161,6 +161,7 @@ func (k *Kernel) inspect(s *State) *Inspection {
 		if leaves += held.Done + held.Pending; held.For != nil && leaves <= api.LeavesMax { // a look must not take long
 			held.Orphan = s.orphan(held)
 		}
+		held.wait = nil // it is the loop's
 		in.Waits = append(in.Waits, held)
 		*next = (*next).next
 	}

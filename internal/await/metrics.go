@@ -104,6 +104,10 @@ func newTally(k *Kernel) *tally {
 			}
 		}
 	}
+	for _, name := range []string{"delivered", "failed"} { // what has never happened is zero, not absent
+		t.callbacksTotal.WithLabelValues(name)
+	}
+	t.callsTotal.WithLabelValues("succeeded")
 	return t
 }
 
@@ -140,10 +144,10 @@ func (t *tally) calledBack(state record.CallbackState) {
 }
 
 func (t *tally) callbackAttempted(o *record.Outcome) {
-	t.callsTotal.WithLabelValues(outcomeOf(o)).Inc()
+	t.callsTotal.WithLabelValues(endOf(o)).Inc()
 }
 
-func outcomeOf(o *record.Outcome) string {
+func endOf(o *record.Outcome) string {
 	if o.Attempt.Failure != nil {
 		return string(o.Attempt.Failure.Type)
 	}
@@ -151,7 +155,7 @@ func outcomeOf(o *record.Outcome) string {
 }
 
 func (t *tally) attempted(o *record.Outcome) {
-	t.attemptsTotal.WithLabelValues(outcomeOf(o)).Inc()
+	t.attemptsTotal.WithLabelValues(endOf(o)).Inc()
 	t.attemptSeconds.Observe(o.Attempt.Duration.Seconds())
 }
 

@@ -23,14 +23,17 @@ import (
 // A deadline set by a handler must reach the connection through everything that wraps it.
 func TestDeadlinesReachTheConnectionThroughTheMiddleware(t *testing.T) {
 	h := newHouse(t)
-	inner := h.server.observe(h.server.guarded(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	story := func(w http.ResponseWriter, _ *http.Request) {
 		c := http.NewResponseController(w)
 		later := time.Now().Add(time.Hour)
 		err := errors.Join(c.SetReadDeadline(later), c.SetWriteDeadline(later), c.Flush())
 		if err != nil {
 			t.Error(err)
 		}
-	})))
+	}
+	inner := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.server.observe(newExchange(w, h.server.tally.nowhere), r, story)
+	})
 	real := httptest.NewServer(inner)
 	defer real.Close()
 	resp, err := real.Client().Get(real.URL)

@@ -12,8 +12,8 @@ import (
 )
 
 // nameOf is the name of the event in the path.
-func nameOf(r *http.Request) (string, error) {
-	name := segment(r, "name")
+func nameOf(w http.ResponseWriter) (string, error) {
+	name := segment(w)
 	if !api.ValidEventName(name) {
 		return "", badParameter("name", "An event's name has 1 to 200 of the characters A-Z a-z 0-9 _ . : / and -; "+
 			"a / in it is sent as %2F.")
@@ -42,7 +42,7 @@ func etagOfEvent(e *record.Event) string {
 
 // getEvent is GET /events/{name}.
 func (s *Server) getEvent(w http.ResponseWriter, r *http.Request) error {
-	name, err := nameOf(r)
+	name, err := nameOf(w)
 	if err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ func (s *Server) pulseEvent(w http.ResponseWriter, r *http.Request) error {
 
 // raise sets or pulses with the body as payload.
 func (s *Server) raise(w http.ResponseWriter, r *http.Request, c *record.EventChange) (err error) {
-	if c.Name, err = nameOf(r); err != nil {
+	if c.Name, err = nameOf(w); err != nil {
 		return err
 	}
 	body, err := s.body(w, r, api.PayloadBytesMax)
@@ -118,7 +118,7 @@ func (s *Server) raise(w http.ResponseWriter, r *http.Request, c *record.EventCh
 
 // clearEvent is POST /events/{name}/clear.
 func (s *Server) clearEvent(w http.ResponseWriter, r *http.Request) error {
-	name, err := nameOf(r)
+	name, err := nameOf(w)
 	if err != nil {
 		return err
 	}
@@ -131,7 +131,7 @@ func (s *Server) clearEvent(w http.ResponseWriter, r *http.Request) error {
 
 // deleteEvent is DELETE /events/{name}.
 func (s *Server) deleteEvent(w http.ResponseWriter, r *http.Request) error {
-	name, err := nameOf(r)
+	name, err := nameOf(w)
 	if err != nil {
 		return err
 	}

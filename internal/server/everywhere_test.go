@@ -178,10 +178,10 @@ func TestAPanicInAnyHandlerIsThatRequestsOwn500(t *testing.T) {
 // what it is.
 func TestAPanicAfterTheHeaderCutsTheConnection(t *testing.T) {
 	h := newHouse(t)
-	half := h.server.observe(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	half := func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(200)
 		panic("planted")
-	}))
+	}
 	defer func() {
 		if got := recover(); got != http.ErrAbortHandler {
 			t.Errorf("recovered %v, want http.ErrAbortHandler", got)
@@ -190,7 +190,8 @@ func TestAPanicAfterTheHeaderCutsTheConnection(t *testing.T) {
 			t.Error("it is not logged")
 		}
 	}()
-	half.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
+	x := newExchange(httptest.NewRecorder(), h.server.tally.nowhere)
+	h.server.observe(x, httptest.NewRequest("GET", "/", nil), half)
 	t.Error("it returned")
 }
 

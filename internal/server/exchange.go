@@ -17,6 +17,8 @@ type exchange struct {
 	http.ResponseWriter
 	deadlines *http.ResponseController
 	route     *route
+	pattern   string // of the endpoint; empty for none
+	segment   string // the parameter in the path, as it was sent
 	caller    string // the id of the key; empty without one
 	status    int    // 0 before the header is written
 	key       string // the idempotency key of a call that creates; empty without one

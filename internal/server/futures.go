@@ -11,8 +11,8 @@ import (
 )
 
 // idOf is the id in the path. One that no future can have is not looked for.
-func idOf(r *http.Request) (string, error) {
-	id := segment(r, "id")
+func idOf(w http.ResponseWriter) (string, error) {
+	id := segment(w)
 	if !api.ValidFutureID(id) {
 		return "", badParameter("id", `The id of a future is "fut_" and 26 characters, as the server gave it, or the one `+
 			"that was chosen for a promise: 1 to 128 of the characters A-Z a-z 0-9 _ . : and -.")
@@ -23,7 +23,7 @@ func idOf(r *http.Request) (string, error) {
 // getFuture is GET /futures/{id}.
 func (s *Server) getFuture(w http.ResponseWriter, r *http.Request) error {
 	if wantsStream(r) {
-		id, err := idOf(r)
+		id, err := idOf(w)
 		if err != nil {
 			return err
 		}
@@ -70,7 +70,7 @@ func (s *Server) answerWith(w http.ResponseWriter, r *http.Request, status int, 
 
 // awaited reads the future in the path, holding for as long as the request says.
 func (s *Server) awaited(w http.ResponseWriter, r *http.Request) (v await.View, woken *await.WaitAnswer, err error) {
-	id, err := idOf(r)
+	id, err := idOf(w)
 	if err != nil {
 		return v, nil, err
 	}
@@ -176,7 +176,7 @@ func (s *Server) timer(n *record.NewFuture, q *api.FutureRequest) error {
 
 // cancelFuture is POST /futures/{id}/cancel.
 func (s *Server) cancelFuture(w http.ResponseWriter, r *http.Request) error {
-	id, err := idOf(r)
+	id, err := idOf(w)
 	if err != nil {
 		return err
 	}
@@ -195,7 +195,7 @@ func (s *Server) settledAnswer(w http.ResponseWriter, r *http.Request, f *record
 
 // deleteFuture is DELETE /futures/{id}.
 func (s *Server) deleteFuture(w http.ResponseWriter, r *http.Request) error {
-	id, err := idOf(r)
+	id, err := idOf(w)
 	if err != nil {
 		return err
 	}

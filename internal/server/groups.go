@@ -13,8 +13,8 @@ import (
 )
 
 // groupOf is the id of the group in the path.
-func groupOf(r *http.Request) (string, error) {
-	id := segment(r, "id")
+func groupOf(w http.ResponseWriter) (string, error) {
+	id := segment(w)
 	if !api.ValidGroupID(id) {
 		return "", badParameter("id", `The id of a group is "grp_" and 26 characters, as the server gave it.`)
 	}
@@ -97,7 +97,7 @@ func (s *Server) groupAnswer(w http.ResponseWriter, status int, g *record.Group)
 
 // getGroup is GET /groups/{id}.
 func (s *Server) getGroup(w http.ResponseWriter, r *http.Request) error {
-	id, err := groupOf(r)
+	id, err := groupOf(w)
 	if err != nil {
 		return err
 	}
@@ -126,7 +126,7 @@ func (s *Server) getGroup(w http.ResponseWriter, r *http.Request) error {
 
 // cancelGroup is POST /groups/{id}/cancel.
 func (s *Server) cancelGroup(w http.ResponseWriter, r *http.Request) error {
-	id, err := groupOf(r)
+	id, err := groupOf(w)
 	if err != nil {
 		return err
 	}
@@ -139,7 +139,7 @@ func (s *Server) cancelGroup(w http.ResponseWriter, r *http.Request) error {
 
 // renewGroup is POST /groups/{id}/renew.
 func (s *Server) renewGroup(w http.ResponseWriter, r *http.Request) error {
-	id, err := groupOf(r)
+	id, err := groupOf(w)
 	if err != nil {
 		return err
 	}

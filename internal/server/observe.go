@@ -59,22 +59,19 @@ func (t *tally) route(label string) *route {
 }
 
 // observe counts and logs each request, and keeps a panic to the request it happened in.
-func (s *Server) observe(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		began := time.Now()
-		x := newExchange(w, s.tally.nowhere)
-		if r.ContentLength != 0 {
-			expectBody(x.deadlines)
+func (s *Server) observe(x *exchange, r *http.Request, next func(http.ResponseWriter, *http.Request)) {
+	began := time.Now()
+	if r.ContentLength != 0 {
+		expectBody(x.deadlines)
+	}
+	defer func() {
+		abort := s.caught(x, r, recover())
+		s.observed(x, r, time.Since(began))
+		if abort {
+			panic(http.ErrAbortHandler) // net/http cuts the connection and says nothing
 		}
-		defer func() {
-			abort := s.caught(x, r, recover())
-			s.observed(x, r, time.Since(began))
-			if abort {
-				panic(http.ErrAbortHandler) // net/http cuts the connection and says nothing
-			}
-		}()
-		next.ServeHTTP(x, r)
-	})
+	}()
+	next(x, r)
 }
 
 // caught answers for a handler that panicked, and reports whether the connection must be cut.

@@ -28,7 +28,7 @@ func (s *Server) listProblems(w http.ResponseWriter, r *http.Request) error {
 
 // getProblem is GET /problems/{slug}.
 func (s *Server) getProblem(w http.ResponseWriter, r *http.Request) error {
-	page, ok := api.ProblemPageOf(api.Code(segment(r, "slug")))
+	page, ok := api.ProblemPageOf(api.Code(segment(w)))
 	if !ok {
 		return api.NewProblem(api.CodeNotFound, "There is no such problem; /problems lists those there are.")
 	}

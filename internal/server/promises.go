@@ -10,7 +10,7 @@ import (
 
 // resolvePromise is POST /futures/{id}/resolve.
 func (s *Server) resolvePromise(w http.ResponseWriter, r *http.Request) error {
-	id, err := idOf(r)
+	id, err := idOf(w)
 	if err != nil {
 		return err
 	}
@@ -31,7 +31,7 @@ func (s *Server) resolvePromise(w http.ResponseWriter, r *http.Request) error {
 
 // rejectPromise is POST /futures/{id}/reject.
 func (s *Server) rejectPromise(w http.ResponseWriter, r *http.Request) error {
-	id, err := idOf(r)
+	id, err := idOf(w)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 
 	"github.com/awaitd/awaitd/api"
 	"github.com/go-chi/chi/v5"
@@ -77,36 +78,62 @@ func (s *Server) endpoints() []endpoint {
 }
 
 // router finds the endpoint of a request. What it does not find is answered here, too.
-func (s *Server) router() http.Handler {
-	mux := chi.NewMux()
-	methods := map[string]bool{}
+//
+// chi finds, and no more: its own handler leaves a copy of the request behind each caller who is held.
+type router struct {
+	server  *Server
+	tree    *chi.Mux
+	serves  map[string]http.HandlerFunc // by method and pattern
+	finding sync.Pool                   // of *chi.Context
+}
+
+func newRouter(s *Server) *router {
+	t := &router{server: s, tree: chi.NewMux(), serves: map[string]http.HandlerFunc{}}
+	t.finding.New = func() any { return chi.NewRouteContext() }
 	for _, e := range s.endpoints() {
 		take := func(method string) {
-			methods[method] = true
-			mux.Method(method, e.path, s.endpoint(e, s.tally.route(method+" "+e.path)))
+			t.tree.Method(method, e.path, http.NotFoundHandler()) // never called
+			t.serves[method+e.path] = s.endpoint(e, s.tally.route(method+" "+e.path))
 		}
 		take(e.method)
 		if e.method == http.MethodGet {
 			take(http.MethodHead)
 		}
 	}
-	mux.NotFound(func(w http.ResponseWriter, r *http.Request) {
-		s.fail(w, r, api.NewProblem(api.CodeNotFound, "Nothing has this path; /openapi.yaml lists what there is."))
-	})
-	mux.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {
-		allowed := allowed(mux, r)
-		w.Header().Set("Allow", allowed)
-		s.fail(w, r, api.NewProblem(api.CodeMethodNotAllowed, fmt.Sprintf("This path has %s.", allowed)))
-	})
-	return mux
+	return t
 }
 
-// allowed is the methods that the path of r has. chi tells them only to its own handler.
-func allowed(mux *chi.Mux, r *http.Request) string {
+func (t *router) serve(w http.ResponseWriter, r *http.Request) {
+	if pattern := w.(*exchange).pattern; pattern != "" {
+		t.serves[r.Method+pattern](w, r)
+		return
+	}
+	allowed := t.allowed(r)
+	if allowed == "" {
+		t.server.fail(w, r, api.NewProblem(api.CodeNotFound, "Nothing has this path; /openapi.yaml lists what there is."))
+		return
+	}
+	w.Header().Set("Allow", allowed)
+	t.server.fail(w, r, api.NewProblem(api.CodeMethodNotAllowed, fmt.Sprintf("This path has %s.", allowed)))
+}
+
+// find notes the pattern of the endpoint of r, and the parameter in its path if there is one.
+func (t *router) find(x *exchange, r *http.Request) {
+	c := t.finding.Get().(*chi.Context)
+	c.Reset()
+	x.pattern = t.tree.Find(c, r.Method, r.URL.EscapedPath())
+	if n := len(c.URLParams.Values); n > 0 {
+		x.segment = c.URLParams.Values[n-1]
+	}
+	t.finding.Put(c)
+}
+
+// allowed is the methods that the path of r has.
+func (t *router) allowed(r *http.Request) string {
 	path := r.URL.EscapedPath()
 	var has []string
 	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete} {
-		if mux.Match(chi.NewRouteContext(), method, path) {
+		if t.tree.Match(chi.NewRouteContext(), method, path) {
 			has = append(has, method)
 		}
 	}
@@ -114,13 +141,13 @@ func allowed(mux *chi.Mux, r *http.Request) string {
 }
 
 // endpoint does what is common to all endpoints, and gives what went wrong to fail.
-func (s *Server) endpoint(e endpoint, rt *route) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+func (s *Server) endpoint(e endpoint, rt *route) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
 		w.(*exchange).route = rt
 		if err := s.serve(e, w, r); err != nil {
 			s.fail(w, r, err)
 		}
-	})
+	}
 }
 
 func (s *Server) serve(e endpoint, w http.ResponseWriter, r *http.Request) (err error) {
@@ -169,13 +196,9 @@ func badQuery() error {
 // routeOf is the route that w answers for.
 func routeOf(w http.ResponseWriter) *route { return w.(*exchange).route }
 
-// segment is a parameter of the path, decoded. chi matches the path as it was sent wherever an escape makes a
-// difference, as %2F does, and then its parameters are still escaped.
-func segment(r *http.Request, name string) string {
-	value := chi.URLParam(r, name)
-	if r.URL.RawPath == "" {
-		return value
-	}
+// segment is the parameter in the path that w answers for, decoded.
+func segment(w http.ResponseWriter) string {
+	value := w.(*exchange).segment
 	decoded, err := url.PathUnescape(value)
 	if err != nil {
 		return value // not reached: net/http refuses a path that cannot be decoded

@@ -29,7 +29,7 @@ type Server struct {
 	pages    *pages
 	reading  atomic.Int64 // bytes of bodies that are being read
 	watching atomic.Int64 // streams of /loop
-	handler  http.Handler
+	router   *router
 }
 
 // New reports all faults of o together.
@@ -43,12 +43,17 @@ func New(o Options) (*Server, error) {
 	if s.tally, err = newTally(o.Metrics); err != nil {
 		return nil, err
 	}
-	s.handler = s.observe(s.guarded(s.router()))
+	s.router = newRouter(s)
 	return s, nil
 }
 
-// ServeHTTP answers one request.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
+// ServeHTTP answers one request. Its endpoint is found first, from where the stack is shallow: chi's search
+// goes deepest of all before a caller is held, and the stack of one who is held stays as it grew.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := newExchange(w, s.tally.nowhere)
+	s.router.find(x, r)
+	s.observe(x, r, s.guarded)
+}
 
 // HTTPServer is a server with the bounds that s needs, for HTTP/1.1 and cleartext HTTP/2. It has no WriteTimeout, which
 // would end held answers: each answer gets a deadline when it is written.

@@ -413,6 +413,7 @@ func (w *world) agreeCounts() {
 		for _, held := range w.oracle.waits {
 			waits = append(waits, await.HeldWait{
 				For: held.For, Since: held.since, Done: len(held.done), Pending: len(held.leaves) - len(held.done),
+				Orphan: w.oracle.Orphan(held),
 			})
 		}
 		quiet := !w.committing && w.ghosts == 0
@@ -427,9 +428,6 @@ func (w *world) agreeCounts() {
 			}
 			if quiet && in.Outstanding != places {
 				return fmt.Sprintf("%d places in the inbox are taken, want %d", in.Outstanding, places)
-			}
-			for i, held := range in.Waits { // whether it is an orphan, the oracle does not say
-				in.Waits[i] = await.HeldWait{For: held.For, Since: held.Since, Done: held.Done, Pending: held.Pending}
 			}
 			if !slices.Equal(in.Waits, waits) {
 				return fmt.Sprintf("%v wait, want %v", in.Waits, waits)

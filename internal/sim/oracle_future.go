@@ -3,6 +3,7 @@ package sim
 import (
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/awaitd/awaitd/internal/record"
 )
@@ -221,7 +222,8 @@ func (o *Oracle) end(f *record.Future, s record.State, r *record.Result, failure
 	f.SettledAt, f.ExpiresAt = o.Now, o.Now.Add(f.TTL)
 	f.Result, f.Failure = r, failure
 	if q := f.Request.Open(); q != nil {
-		f.Request = (&record.Request{Method: q.Method, URL: q.URL, Traceparent: q.Traceparent}).Pack()
+		where, _, _ := strings.Cut(q.URL, "?")
+		f.Request = (&record.Request{Method: q.Method, URL: where, Traceparent: q.Traceparent}).Pack()
 	}
 	o.put(f)
 	o.meet(f.ID, 0)

@@ -69,6 +69,7 @@ func (s *Store) write(b *record.Batch) (head, record.Time, error) {
 	}
 	for _, c := range b.Futures {
 		w.leave(c.Was, c.Is)
+		s.renewal.due = s.renewal.due || c.Is == nil || c.Is.State.Settled()
 	}
 	for _, c := range b.Futures {
 		if c.Is != nil && !c.Is.State.Settled() {

@@ -19,6 +19,7 @@ type Options struct {
 	//	FORMAT      which version of all this it is; the last thing that is made
 	//	LOCK        locked while a server has the store open
 	//	high-water  the last commit that is known to be on the disk (highwater.go)
+	//	sealing-keys  what opens the facts of futures that are not settled (ring.go)
 	//	pebble/     futures, events, everything but long bodies: Pebble's files (keys.go)
 	//	bodies/     one file for each body longer than InlineBytesMax (files.go)
 	Dir string
@@ -32,6 +33,8 @@ type Options struct {
 
 	FS  vfs.FS       // nil: the machine's
 	Log *slog.Logger // nil: silence
+
+	renewEvery time.Duration // 0: renewEvery
 }
 
 const (
@@ -61,6 +64,9 @@ func Open(o Options) (*Store, error) {
 	if o.SpareBytes == 0 {
 		o.SpareBytes = spareBytesDefault
 	}
+	if o.renewEvery == 0 {
+		o.renewEvery = renewEvery
+	}
 	s, err := open(o)
 	if err != nil {
 		return nil, fmt.Errorf("open the store in %s: %w", o.Dir, whenFull(err))
@@ -86,7 +92,11 @@ func open(o Options) (_ *Store, err error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := openDisk(o)
+	ring, err := openRing(o)
+	if err != nil {
+		return nil, err
+	}
+	d, err := openDisk(o, ring)
 	if err != nil {
 		return nil, err
 	}
@@ -95,6 +105,7 @@ func open(o Options) (_ *Store, err error) {
 	s := &Store{
 		backend: d, bodies: kept, lock: lock, room: roomIn(o.Dir, o.FS, uint64(o.SpareBytes)),
 		queue: make(chan request, 1), idle: make(chan struct{}), failed: d.ice.frozen,
+		renewal: renewal{ring: ring, log: o.Log, every: o.renewEvery},
 	}
 	if err := s.start(); err != nil {
 		return nil, err
@@ -104,6 +115,9 @@ func open(o Options) (_ *Store, err error) {
 	}
 	if err := kept.sweep(s.owns); err != nil {
 		return nil, err
+	}
+	if ring.old && serial > 0 {
+		s.renewal.begin(time.Now())
 	}
 	var every time.Duration
 	if !o.Sync {
@@ -178,7 +192,7 @@ func (o *Options) make() error {
 		}
 	}
 	// Pebble begins in its oldest format. Its second log is the first to tell damage from a crash better.
-	d, err := openDisk(*o)
+	d, err := openDisk(*o, nil)
 	if err == nil {
 		err = d.close()
 	}

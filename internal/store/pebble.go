@@ -16,7 +16,9 @@ import (
 type disk struct {
 	db      *pebble.DB
 	ice     *ice
+	ring    *ring // nil while the store is made: nothing is sealed yet
 	batch   *pebble.Batch
+	sealed  []byte // the last value of it that was
 	wait    *pebble.WriteOptions
 	mark    *highWater
 	applied uint64 // serial of the last commit
@@ -62,8 +64,8 @@ func apart(key []byte) (policy pebble.SpanPolicy, until []byte, err error) {
 }
 
 // openDisk opens Pebble's part of a store.
-func openDisk(o Options) (*disk, error) {
-	d := &disk{ice: newIce(), wait: pebble.Sync}
+func openDisk(o Options, ring *ring) (*disk, error) {
+	d := &disk{ice: newIce(), ring: ring, wait: pebble.Sync}
 	if !o.Sync {
 		d.wait = pebble.NoSync
 	}
@@ -89,14 +91,24 @@ const (
 
 func (d *disk) begin() changes {
 	d.batch.Reset()
-	return batch{d.batch}
+	return batch{d.batch, d}
 }
 
 // batch is a Pebble batch as changes. Its methods return errors only for kinds of batches that this is not.
-type batch struct{ *pebble.Batch }
+type batch struct {
+	*pebble.Batch
+	of *disk
+}
 
-func (b batch) set(key, value []byte) { _ = b.Set(key, value, nil) }
-func (b batch) remove(key []byte)     { _ = b.Delete(key, nil) }
+func (b batch) set(key, value []byte) {
+	if isOpen(key) {
+		b.of.sealed = b.of.ring.seal(b.of.sealed[:0], key, value)
+		value = b.of.sealed
+	}
+	_ = b.Set(key, value, nil)
+}
+
+func (b batch) remove(key []byte) { _ = b.Delete(key, nil) }
 
 func (d *disk) apply(serial uint64, done func(error)) {
 	err := d.ice.err()
@@ -119,7 +131,7 @@ func (d *disk) apply(serial uint64, done func(error)) {
 
 // show lets readers see what is committed, and returns what they saw before.
 func (d *disk) show() *diskView {
-	v := &diskView{of: d.db.NewSnapshot()}
+	v := &diskView{of: d.db.NewSnapshot(), ring: d.ring}
 	v.users.Store(1)
 	return d.seen.Swap(v)
 }
@@ -156,6 +168,7 @@ func (d *disk) view() view {
 // diskView is the state after one commit. It ends when nobody uses it any more.
 type diskView struct {
 	of    *pebble.Snapshot
+	ring  *ring
 	users atomic.Int64
 }
 
@@ -185,19 +198,26 @@ func (v *diskView) get(key []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	own := append(make([]byte, 0, len(value)), value...)
-	return own, closer.Close()
+	own := make([]byte, 0, len(value))
+	if isOpen(key) {
+		own, err = v.ring.open(own, key, value)
+	} else {
+		own = append(own, value...)
+	}
+	return own, errors.Join(err, closer.Close())
 }
 
 func (v *diskView) scan(from, to []byte, reverse bool) cursor {
 	at, err := v.of.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: to})
-	return &diskCursor{at: at, err: err, reverse: reverse}
+	return &diskCursor{at: at, ring: v.ring, err: err, reverse: reverse}
 }
 
 // diskCursor is a Pebble iterator.
 type diskCursor struct {
 	at      *pebble.Iterator
+	ring    *ring
 	current []byte
+	opened  []byte // the last value that was sealed
 	err     error
 	reverse bool
 	begun   bool
@@ -221,6 +241,10 @@ func (c *diskCursor) next() bool {
 	c.begun = true
 	if more {
 		c.current, c.err = c.at.ValueAndErr()
+	}
+	if more && c.err == nil && isOpen(c.at.Key()) {
+		c.opened, c.err = c.ring.open(c.opened[:0], c.at.Key(), c.current)
+		c.current = c.opened
 	}
 	return more && c.err == nil
 }

@@ -61,6 +61,7 @@ type Store struct {
 
 	head    head // as last committed; whoever commits owns it
 	writing writing
+	renewal renewal                                       // of a store on disk
 	counts  [len(counts{})][len(counts{}[0])]atomic.Int64 // those of head, for everybody
 
 	// earliest is that of the first list of expiries in the store, so that looking for what has expired costs nothing,
@@ -128,6 +129,8 @@ func (s *Store) commitAll(every time.Duration) {
 		defer ticker.Stop()
 		tick = ticker.C
 	}
+	renewals := time.NewTicker(s.renewal.every)
+	defer renewals.Stop()
 	for {
 		select {
 		case r, more := <-s.queue:
@@ -137,6 +140,10 @@ func (s *Store) commitAll(every time.Duration) {
 			s.commit(r)
 		case <-tick:
 			_ = s.backend.flush() // when it fails, so does the next commit
+		case now := <-renewals.C:
+			s.renew(now)
+		case <-s.renewing():
+			s.renewSome()
 		}
 	}
 }
@@ -183,6 +190,7 @@ func (s *Store) Close() error {
 	if s.queue != nil {
 		close(s.queue)
 		<-s.idle
+		s.renewAtEnd()
 	}
 	err := s.backend.close()
 	if s.lock != nil {

@@ -61,6 +61,7 @@ var rooms = []Room{
 	{"internal/sim", 6, anyone, InTest},
 	{"internal/tidy", 0, nobody, InTest},
 	{"deploy", 8, []string{"internal/tidy"}, InTest},
+	{"docs", 8, anyone, InTest},
 	{"internal/faults", 8, nobody, InTest | Spawn | Clock | Dial}, // knows the server from outside only
 }
 
