@@ -96,6 +96,7 @@ type Oracle struct {
 	left      map[string]record.Time // events: when somebody last stopped to wait for it, or to be about to set it
 	limits    map[string]*key
 	bounds    map[string]*record.Limit // their facts
+	changed   []*key                   // whose facts have, since the last snapshot
 	restoring bool                     // keys have not got back what is stored of them
 	turns     []string                 // keys that may start something; the one whose turn it is comes first
 	flights   map[string]flight        // attempts under way, by future: their outcome has not come
@@ -211,7 +212,7 @@ func (o *Oracle) Cold(id string) bool {
 // Snapshot is what a commit that begins now makes durable.
 func (o *Oracle) Snapshot() Snapshot {
 	return Snapshot{
-		maps.Clone(o.futures), maps.Clone(o.events), maps.Clone(o.keys), maps.Clone(o.bounds), o.Now, o.Changes,
+		maps.Clone(o.futures), maps.Clone(o.events), maps.Clone(o.keys), o.takeBounds(), o.Now, o.Changes,
 	}
 }
 

@@ -221,14 +221,7 @@ func (o *Oracle) remember(k *key) {
 	if o.restoring {
 		return // what is stored of it comes last
 	}
-	var fact *record.Limit
-	if k.settings != (record.LimitSettings{}) || k.circuit != (record.Circuit{}) {
-		fact = &record.Limit{Key: k.name, LimitSettings: k.settings, Circuit: k.circuit}
-		for _, at := range k.starts {
-			fact.Starts = append(fact.Starts, record.Starts{At: at, N: 1})
-		}
-	}
-	before := o.bounds[k.name]
+	fact, before := k.fact(), o.bounds[k.name]
 	switch {
 	case fact == nil && before == nil:
 	case fact == nil:
@@ -237,8 +230,32 @@ func (o *Oracle) remember(k *key) {
 	case before == nil || before.LimitSettings != fact.LimitSettings || before.Circuit != fact.Circuit ||
 		len(fact.Starts) > 0 && (len(before.Starts) == 0 || !endsAlike(before.Starts, fact.Starts)):
 		o.bounds[k.name] = fact
+		o.changed = append(o.changed, k)
 		o.Changes++
 	}
+}
+
+// fact is what must not be lost of k; nil when there is nothing.
+func (k *key) fact() *record.Limit {
+	if k.settings == (record.LimitSettings{}) && k.circuit == (record.Circuit{}) {
+		return nil
+	}
+	fact := &record.Limit{Key: k.name, LimitSettings: k.settings, Circuit: k.circuit}
+	for _, at := range k.starts {
+		fact.Starts = append(fact.Starts, record.Starts{At: at, N: 1})
+	}
+	return fact
+}
+
+// takeBounds is the facts of keys. Of those that have changed, starts that do not count any more are left out.
+func (o *Oracle) takeBounds() map[string]*record.Limit {
+	for _, k := range o.changed {
+		if o.limits[k.name] == k && o.bounds[k.name] != nil {
+			o.bounds[k.name] = k.fact()
+		}
+	}
+	o.changed = nil
+	return maps.Clone(o.bounds)
 }
 
 // endsAlike reports whether the later fact has no start that the earlier does not have: what has left the count needs
