@@ -173,8 +173,9 @@ func TestAsyncioAsCompletedTellsInTheOrderOfCompletion(t *testing.T) {
 	l.end()
 }
 
-// Event.wait(): "If the event is set, return True immediately. Otherwise block until another task calls
-// set()". clear(): "Tasks awaiting on wait() will now block until the set() method is called again". Who was woken stays woken.
+// Event.wait(): "If the event is set, return True immediately. Otherwise block until another task calls set()".
+// Event.clear(): "Tasks awaiting on wait() will now block until the set() method is called again". Who was woken stays
+// woken.
 func TestAsyncioEventIsALevel(t *testing.T) {
 	h := newHouse(t)
 	h.want(200, h.post("/events/e/set", ""))
