@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // Server is a server under measurement.
@@ -111,6 +112,27 @@ func (s *Server) Resident() (float64, error) { return s.status("VmRSS:") }
 
 // ResidentMost is the most that Resident ever was.
 func (s *Server) ResidentMost() (float64, error) { return s.status("VmHWM:") }
+
+// clockTick is the unit in which Linux counts processor time for programs: USER_HZ, 100 a second.
+const clockTick = 10 * time.Millisecond
+
+// CPUTime is what the server's process has taken. On a busy machine it says more than a clock does.
+func (s *Server) CPUTime() (time.Duration, error) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	total := 0
+	for _, field := range fields[11:13] { // utime and stime: proc(5) counts from the pid as 1
+		ticks, err := strconv.Atoi(field)
+		if err != nil {
+			return 0, err
+		}
+		total += ticks
+	}
+	return time.Duration(total) * clockTick, nil
+}
 
 // status reads one line of the process's status, in bytes.
 func (s *Server) status(name string) (float64, error) {

@@ -20,12 +20,15 @@ import (
 )
 
 func main() {
+	if os.Getenv(bareVariable) != "" {
+		log.Fatal(serveBare())
+	}
 	b := &bench{}
 	flag.IntVar(&b.rounds, "rounds", 3, "rounds of each measurement; the median is shown")
 	flag.IntVar(&b.parked, "parked", 20_000, "callers parked at once")
 	flag.IntVar(&b.streams, "streams", 10, "streams over one connection, of 10 000 leaves each")
 	flag.IntVar(&b.wakes, "wakes", 500, "wakes of one caller on an idle server")
-	flag.BoolVar(&b.memory, "memory", true, "keep everything in memory; else on disk, with synced commits")
+	flag.BoolVar(&b.memory, "memory", true, "keep everything in memory; else on disk, synced before each answer")
 	flag.Parse()
 	report.Describe("./bench/waits")
 	if err := b.run(); err != nil {
@@ -51,6 +54,9 @@ func (b *bench) run() (err error) {
 	}
 	for round := range b.rounds {
 		fmt.Fprintf(os.Stderr, "round %d of %d\n", round+1, b.rounds)
+		if err := b.withBare(); err != nil {
+			return err
+		}
 		for _, measure := range []func(*process.Server) error{b.measureParked, b.measureStreams, b.measureWakes} {
 			if err := b.with(round, measure); err != nil {
 				return err
@@ -78,6 +84,27 @@ func (b *bench) with(round int, measure func(*process.Server) error) error {
 	defer server.Stop()
 	server.Client = &http.Client{Transport: overHTTP2()}
 	return measure(server)
+}
+
+// withBare is with, on this program as a server.
+func (b *bench) withBare() error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	if err := os.Setenv(bareVariable, "1"); err != nil {
+		return err
+	}
+	bare, err := process.Start(self)
+	if err != nil {
+		return err
+	}
+	defer bare.Stop()
+	if err := os.Unsetenv(bareVariable); err != nil {
+		return err
+	}
+	bare.Client = &http.Client{Transport: overHTTP2()}
+	return b.measureBare(bare)
 }
 
 // overHTTP2 opens a further connection only when the server takes no more streams on those there are.

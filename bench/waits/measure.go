@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/awaitd/awaitd/bench/process"
@@ -60,6 +61,10 @@ func (b *bench) measureParked(p *process.Server) error {
 	if err != nil {
 		return err
 	}
+	processor, err := cpuTime(p)
+	if err != nil {
+		return err
+	}
 	stop := make(chan struct{})
 	submits := b.submitting(p.URL, stop)
 	began := time.Now()
@@ -69,6 +74,10 @@ func (b *bench) measureParked(p *process.Server) error {
 	}
 	set := time.Since(began)
 	all.Wait()
+	processed, err := cpuTime(p)
+	if err != nil {
+		return err
+	}
 	close(stop)
 	took := <-submits
 	switch {
@@ -87,8 +96,23 @@ func (b *bench) measureParked(p *process.Server) error {
 	b.table.Add(what+", memory each", "KiB", (during-before)/1024/float64(b.parked))
 	b.table.Add(what+", the set answered after", "ms", milliseconds(set))
 	b.table.AddTimes(what+", woken after", times)
+	b.table.Add(what+", processor time of the server for all wakes", "ms", milliseconds(processed.server-processor.server))
+	b.table.Add(what+", processor time of the client for all wakes", "ms", milliseconds(processed.client-processor.client))
 	b.table.AddTimes("submits answered meanwhile", took.times)
 	return b.measureLeaving(p)
+}
+
+// cpuTimes are what both sides have taken.
+type cpuTimes struct{ server, client time.Duration }
+
+func cpuTime(p *process.Server) (t cpuTimes, err error) {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		return t, err
+	}
+	t.client = time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+	t.server, err = p.CPUTime()
+	return t, err
 }
 
 // submitted is how long each submit took.

@@ -21,26 +21,25 @@ type step struct {
 	keeps  map[string]string // by name, places to keep
 }
 
+const three = `{"all":["event:a","event:b","future:p"]}`
+
 // conversations are those that must go the same however often the server is killed.
 var conversations = map[string][]step{
 	"a wait in calls with a cursor": {
 		{call: `POST /futures {"kind":"promise","id":"p"}`, shows: "state"},
 		{call: `POST /events/a/set`, shows: "generation"},
 		{
-			call:  `POST /wait {"for":{"all":["event:a","event:b","future:p"]},"timeout":"0s","results":"none"}`,
-			shows: "outcome done",
-			keeps: map[string]string{"cursor": "cursor"},
+			call:  `POST /wait {"for":` + three + `,"timeout":"0s","results":"none"}`,
+			shows: "outcome done", keeps: map[string]string{"cursor": "cursor"},
 		},
 		{call: `POST /events/b/pulse`, shows: "generation"},
 		{call: `POST /futures/p/reject {"message":"No."}`, shows: "state"},
 		{
-			call: `POST /wait {"for":{"all":["event:a","event:b","future:p"]},"timeout":"0s","results":"none",` +
-				`"cursor":"$cursor"}`,
+			call:  `POST /wait {"for":` + three + `,"timeout":"0s","results":"none","cursor":"$cursor"}`,
 			shows: "outcome done pending", keeps: map[string]string{"cursor": "cursor"},
 		},
 		{
-			call: `POST /wait {"for":{"all":["event:a","event:b","future:p"]},"timeout":"0s","results":"none",` +
-				`"cursor":"$cursor"}`,
+			call:  `POST /wait {"for":` + three + `,"timeout":"0s","results":"none","cursor":"$cursor"}`,
 			shows: "outcome done pending",
 		},
 	},

@@ -332,3 +332,31 @@ func TestWhereverAStreamIsCut(t *testing.T) {
 		t.Error("no stream was ever cut: this test proves less than it says")
 	}
 }
+
+// From a set to whom it wakes it is one commit, that of the set itself: for a caller who is held, for one who is told
+// one by one, and for a wait that is a future.
+func TestASetWakesWithinOneCommit(t *testing.T) {
+	inHouse(t, small(), func(h *house) {
+		h.create(waitFuture("w", `"event:a"`))
+		held := h.wait(`"event:a"`)
+		nested := h.wait(`"future:w"`)
+		st := h.stream(StreamRequest{Event: "a"})
+		commits := func() int {
+			h.store.mu.Lock()
+			defer h.store.mu.Unlock()
+			return h.store.commits
+		}
+		before := commits()
+		h.set("a")
+		if n := commits() - before; n != 1 {
+			t.Errorf("%d commits", n)
+		}
+		h.wantHears(st, "a 1; ")
+		if got := held.now() + ", " + nested.now(); got != "satisfied: event:a, satisfied: future:w" {
+			t.Error(got)
+		}
+		if n := commits() - before; n != 1 {
+			t.Errorf("%d commits until all were woken", n)
+		}
+	})
+}

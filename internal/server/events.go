@@ -78,7 +78,7 @@ func (s *Server) getEvent(w http.ResponseWriter, r *http.Request) error {
 // setEvent is POST /events/{name}/set.
 func (s *Server) setEvent(w http.ResponseWriter, r *http.Request) error {
 	c := &record.EventChange{Op: record.EventSet}
-	if q := r.URL.Query(); q.Has("ttl") {
+	if q := queryOf(r); q.Has("ttl") {
 		ttl, err := api.ParseDuration(q.Get("ttl"))
 		if err != nil {
 			return badParameter("ttl", err.Error())

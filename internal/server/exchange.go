@@ -36,9 +36,23 @@ func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
 func (x *exchange) WriteHeader(status int) {
 	if x.status == 0 && status >= http.StatusOK {
 		x.status = status
+		h := x.Header()
+		for name, values := range secure {
+			if _, given := h[name]; !given {
+				h[name] = values
+			}
+		}
 	}
 	x.extend()
 	x.ResponseWriter.WriteHeader(status)
+}
+
+// FlushError is how http.ResponseController flushes. The header goes out with it.
+func (x *exchange) FlushError() error {
+	if x.status == 0 {
+		x.WriteHeader(http.StatusOK)
+	}
+	return x.deadlines.Flush()
 }
 
 // Write takes p in pieces, each with its own deadline.

@@ -58,7 +58,7 @@ func (s *Server) fetch(w http.ResponseWriter, r *http.Request) error {
 // fetchRequest reads the body, or ?url= instead of one.
 func (s *Server) fetchRequest(w http.ResponseWriter, r *http.Request) (*api.FetchRequest, error) {
 	q := &api.FetchRequest{}
-	query := r.URL.Query()
+	query := queryOf(r)
 	if !query.Has("url") {
 		return q, s.decode(w, r, SubmitBytesMax, q)
 	}
@@ -79,7 +79,7 @@ func (s *Server) fetchRequest(w http.ResponseWriter, r *http.Request) (*api.Fetc
 // inQuery moves a fault of the URL to where it was given.
 func inQuery(err error, r *http.Request) error {
 	p, ok := errors.AsType[*api.Problem](err)
-	if !ok || !r.URL.Query().Has("url") {
+	if !ok || !queryOf(r).Has("url") {
 		return err
 	}
 	for i, e := range p.Errors {

@@ -92,6 +92,7 @@ func TestPatienceWeighsQueryAgainstPrefer(t *testing.T) {
 	} {
 		r := httptest.NewRequest("GET", "/futures/p"+c.query, nil)
 		r.Header.Set("Prefer", c.prefer)
+		r.Form = r.URL.Query()
 		if got, err := s.patience(r); err != nil || got != c.want {
 			t.Errorf("%s, Prefer %q: %+v, %v; want %+v", c.query, c.prefer, got, err, c.want)
 		}

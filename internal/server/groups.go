@@ -152,7 +152,7 @@ func (s *Server) renewGroup(w http.ResponseWriter, r *http.Request) error {
 
 // listGroups is GET /groups.
 func (s *Server) listGroups(w http.ResponseWriter, r *http.Request) error {
-	q := r.URL.Query()
+	q := queryOf(r)
 	labels, faults := labelsIn(q)
 	limit, fault := pageSize(q)
 	if fault != nil {

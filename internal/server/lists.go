@@ -15,7 +15,7 @@ import (
 
 // listFutures is GET /futures.
 func (s *Server) listFutures(w http.ResponseWriter, r *http.Request) error {
-	q := r.URL.Query()
+	q := queryOf(r)
 	query := record.FutureQuery{After: q.Get("cursor")}
 	labels, faults := filters(q, &query)
 	var fault *api.FieldError
@@ -127,7 +127,7 @@ func nextPage(w http.ResponseWriter, r *http.Request, next string) *string {
 
 // listEvents is GET /events.
 func (s *Server) listEvents(w http.ResponseWriter, r *http.Request) error {
-	q := r.URL.Query()
+	q := queryOf(r)
 	var faults []api.FieldError
 	prefix := q.Get("prefix")
 	if prefix != "" && !api.ValidEventName(prefix) {

@@ -95,7 +95,7 @@ func (s *Server) caught(x *exchange, r *http.Request, fault any) (abort bool) {
 
 func (s *Server) observed(x *exchange, r *http.Request, took time.Duration) {
 	if x.status == 0 {
-		x.status = http.StatusOK // net/http writes it for a handler that wrote nothing
+		x.WriteHeader(http.StatusOK) // of a handler that wrote nothing
 	}
 	x.route.requests.WithLabelValues(strconv.Itoa(x.status)).Inc()
 	x.route.seconds.Observe(took.Seconds())

@@ -20,7 +20,7 @@ type patience struct {
 // respond-async wins over both; what is longer than WaitMax is clipped.
 func (s *Server) patience(r *http.Request) (patience, error) {
 	var asked *time.Duration
-	if q := r.URL.Query(); q.Has("wait") {
+	if q := queryOf(r); q.Has("wait") {
 		d, err := api.ParseDuration(q.Get("wait"))
 		if err != nil {
 			return patience{}, badParameter("wait", err.Error())

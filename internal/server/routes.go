@@ -165,6 +165,7 @@ func (s *Server) serve(e endpoint, w http.ResponseWriter, r *http.Request) (err 
 		if faults := api.CheckQuery(q, e.query...); len(faults) > 0 {
 			return api.InvalidRequest(faults...)
 		}
+		r.Form = q
 	}
 	if e.is&(bodied|open) == 0 {
 		if err := s.noBody(w, r); err != nil {
@@ -188,6 +189,9 @@ func (s *Server) serve(e endpoint, w http.ResponseWriter, r *http.Request) (err 
 	}
 	return e.serves(w, r)
 }
+
+// queryOf is the query of r, which serve has read and found good, to be read only.
+func queryOf(r *http.Request) url.Values { return r.Form }
 
 func badQuery() error {
 	return api.InvalidRequest(api.FieldError{Detail: "The query cannot be read: escape what has a meaning in it."})

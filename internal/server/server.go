@@ -47,7 +47,7 @@ func New(o Options) (*Server, error) {
 	return s, nil
 }
 
-// ServeHTTP answers one request. Its endpoint is found first, from where the stack is shallow: chi's search
+// ServeHTTP answers one request. Its endpoint is found first, from where the stack is shallow: chi's search is what
 // goes deepest of all before a caller is held, and the stack of one who is held stays as it grew.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := newExchange(w, s.tally.nowhere)

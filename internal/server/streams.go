@@ -29,7 +29,7 @@ func lasting(r *http.Request, asked *time.Duration) time.Duration {
 
 // lastingQuery is lasting as ?wait= says it.
 func lastingQuery(r *http.Request) (time.Duration, error) {
-	q := r.URL.Query()
+	q := queryOf(r)
 	if !q.Has("wait") {
 		return lasting(r, nil), nil
 	}
@@ -135,7 +135,7 @@ func (s *Server) streamEvent(w http.ResponseWriter, r *http.Request, e *api.Expr
 // streamFutures tells of each change of the futures that keep lets pass, from now on.
 func (s *Server) streamFutures(w http.ResponseWriter, r *http.Request, keep func(*record.Future) bool) error {
 	for _, name := range []string{"limit", "cursor"} {
-		if r.URL.Query().Has(name) {
+		if queryOf(r).Has(name) {
 			return badParameter(name, "A stream has no pages.")
 		}
 	}
@@ -190,7 +190,7 @@ func (s *Server) streamLoop(w http.ResponseWriter, r *http.Request) error {
 
 // generationOf reads ?after= of an event.
 func generationOf(r *http.Request) (*uint64, error) {
-	q := r.URL.Query()
+	q := queryOf(r)
 	if !q.Has("after") {
 		return nil, nil
 	}
