@@ -162,25 +162,26 @@ var limits = []limitGroup{
 
 // unseen are bounds that nobody outside can see, and names that only look like bounds.
 var unseen = map[string]bool{
-	"api.OpAtLeast":           true, // an operator
-	"app.bodyBytesMost":       true, // of --max-body itself
-	"await.CascadeMax":        true, // work of one turn; the next goes on
-	"await.startGroupsMax":    true, // how finely starts are counted
-	"fetch.dialShareLeast":    true,
-	"fetch.drainBytesMax":     true,
-	"fetch.drainTimeMax":      true,
-	"fetch.idleConnsLeast":    true,
-	"fetch.idleTimeMax":       true,
-	"fetch.statusLeast":       true,
-	"fetch.statusMost":        true,
-	"store.InlineBytesMax":    true, // where a body lies
-	"store.LooseMax":          true,
-	"store.ScanMax":           true, // a shorter page
-	"store.SweepMax":          true,
-	"store.batchBytesMax":     true,
-	"store.cacheBytesDefault": true,
-	"store.listMax":           true,
-	"store.renewBytesMax":     true, // how much is sealed anew at one time
-	"store.renewEndMax":       true,
-	"store.renewFactsMax":     true,
+	"api.OpAtLeast":              true, // an operator
+	"app.bodyBytesMost":          true, // of --max-body itself
+	"await.CascadeMax":           true, // work of one turn; the next goes on
+	"await.startGroupsMax":       true, // how finely starts are counted
+	"fetch.dialShareLeast":       true,
+	"fetch.drainBytesMax":        true,
+	"fetch.drainTimeMax":         true,
+	"fetch.idleConnsLeast":       true,
+	"fetch.idleTimeMax":          true,
+	"fetch.statusLeast":          true,
+	"fetch.statusMost":           true,
+	"store.InlineBytesMax":       true, // where a body lies
+	"store.LooseMax":             true,
+	"store.ScanMax":              true, // a shorter page
+	"store.SweepMax":             true,
+	"store.batchBytesMax":        true,
+	"store.cacheBytesDefault":    true,
+	"store.listMax":              true,
+	"store.memtableBytesDefault": true,
+	"store.renewBytesMax":        true, // how much is sealed anew at one time
+	"store.renewEndMax":          true,
+	"store.renewFactsMax":        true,
 }

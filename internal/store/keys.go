@@ -15,6 +15,7 @@ import (
 //	s <state> <place>              the fact of a settled future
 //	i <id>                         the time in the place of a future whose id does not tell it
 //	l <key> 00 <value> 00 <place>  futures by label
+//	r <place>                      a future that is running
 //	c <place>                      a settled future whose callback is pending
 //	b <ref>                        a body that lies in a file of its own and belongs to a future
 //	e <name>                       the fact of an event
@@ -33,6 +34,7 @@ const (
 	keySettled = 's'
 	keyTime    = 'i'
 	keyLabel   = 'l'
+	keyRuns    = 'r'
 	keyCalls   = 'c'
 	keyBody    = 'b'
 	keyEvent   = 'e'
@@ -122,8 +124,12 @@ var factPrefixes = [...]string{
 	record.StateCancelled: "s\x05",
 }
 
-// callsPrefix is the prefix of the places of settled futures whose callback is pending.
-const callsPrefix = string(keyCalls)
+// runsPrefix and callsPrefix are the prefixes of the places of futures that are running, and of settled ones whose
+// callback is pending: few among many.
+const (
+	runsPrefix  = string(keyRuns)
+	callsPrefix = string(keyCalls)
+)
 
 // everywhere are the prefixes under which facts of futures lie, the likeliest first.
 var everywhere = []string{

@@ -28,8 +28,9 @@ type Options struct {
 	// acknowledged in that time may be lost when the process is killed or the power fails, and nothing before.
 	Sync bool
 
-	CacheBytes int64 // of what was read lately; 0: 64 MiB
-	SpareBytes int64 // below this much room on the disk, Room is an error; 0: 256 MiB. A tenth of a small disk
+	CacheBytes    int64 // memory for what was read lately; 0: 64 MiB
+	MemtableBytes int64 // memory for what was written lately, and up to four times that in a burst; 0: 32 MiB
+	SpareBytes    int64 // below this much room on the disk, Room is an error; 0: 256 MiB. A tenth of a small disk
 
 	FS  vfs.FS       // nil: the machine's
 	Log *slog.Logger // nil: silence
@@ -41,16 +42,17 @@ const (
 	pebbleName = "pebble"
 	bodiesName = "bodies"
 
-	cacheBytesDefault = 64 << 20
-	spareBytesDefault = 256 << 20
-	flushEvery        = 100 * time.Millisecond
+	cacheBytesDefault    = 64 << 20
+	memtableBytesDefault = 32 << 20
+	spareBytesDefault    = 256 << 20
+	flushEvery           = 100 * time.Millisecond
 )
 
 // ErrInUse says that another server has the folder open.
 var ErrInUse = errors.New("store: in use by another server")
 
 // Open opens the store in a folder, and makes it when the folder is new. Errors: ErrInUse, ErrFormat (another version
-// wrote it), ErrDamaged (what was acknowledged is not all there; nothing was changed), ErrFull.
+// wrote it), ErrDamaged (what was acknowledged is not all there), ErrFull.
 func Open(o Options) (*Store, error) {
 	if o.FS == nil {
 		o.FS = vfs.Default
@@ -61,6 +63,9 @@ func Open(o Options) (*Store, error) {
 	if o.CacheBytes == 0 {
 		o.CacheBytes = cacheBytesDefault
 	}
+	if o.MemtableBytes == 0 {
+		o.MemtableBytes = memtableBytesDefault
+	}
 	if o.SpareBytes == 0 {
 		o.SpareBytes = spareBytesDefault
 	}
@@ -69,7 +74,7 @@ func Open(o Options) (*Store, error) {
 	}
 	s, err := open(o)
 	if err != nil {
-		return nil, fmt.Errorf("open the store in %s: %w", o.Dir, whenFull(err))
+		return nil, fmt.Errorf("open the store in %s: %w", o.Dir, whenDamaged(whenFull(err)))
 	}
 	return s, nil
 }
@@ -101,6 +106,9 @@ func open(o Options) (_ *Store, err error) {
 		return nil, err
 	}
 	undo = append(undo, d.close)
+	if err := ring.begin(); err != nil { // not before Pebble has refused nothing
+		return nil, err
+	}
 	kept := &files{o.FS, o.path(bodiesName), o.Log}
 	s := &Store{
 		backend: d, bodies: kept, lock: lock, room: roomIn(o.Dir, o.FS, uint64(o.SpareBytes)),
@@ -119,11 +127,10 @@ func open(o Options) (_ *Store, err error) {
 	if ring.old && serial > 0 {
 		s.renewal.begin(time.Now())
 	}
-	var every time.Duration
 	if !o.Sync {
-		every = flushEvery
+		s.every = flushEvery
 	}
-	go s.commitAll(every)
+	go s.commitAll()
 	return s, nil
 }
 
@@ -198,6 +205,9 @@ func (o *Options) make() error {
 	}
 	if err == nil {
 		err = o.FS.MkdirAll(o.path(bodiesName), 0o700)
+	}
+	if err == nil {
+		err = syncDir(o.Dir, o.FS) // all of it is there before it is called a store
 	}
 	if err != nil {
 		return err

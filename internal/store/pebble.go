@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -21,15 +22,13 @@ type disk struct {
 	sealed  []byte // the last value of it that was
 	wait    *pebble.WriteOptions
 	mark    *highWater
-	applied uint64 // serial of the last commit
-	marked  uint64 // and of the last one that is known to be on the disk
+	applied uint64         // serial of the last commit
+	marked  uint64         // and of the last one that is known to be on the disk
+	written sync.WaitGroup // the batch that Pebble is writing
 
 	// seen is what readers see: the last commit that is durable. Pebble shows a batch to readers before it is.
 	seen atomic.Pointer[diskView]
 }
-
-// memtableBytes is …
-const memtableBytes = 32 << 20
 
 // pebbleOptions are how Pebble is used here.
 func pebbleOptions(o Options, fs vfs.FS, fatal func(error)) *pebble.Options {
@@ -37,7 +36,7 @@ func pebbleOptions(o Options, fs vfs.FS, fatal func(error)) *pebble.Options {
 		FS:                          fs,
 		FormatMajorVersion:          pebble.FormatValueSeparation,
 		CacheSize:                   o.CacheBytes,
-		MemTableSize:                memtableBytes,
+		MemTableSize:                uint64(o.MemtableBytes),
 		MemTableStopWritesThreshold: 4,
 		Logger:                      logger{o.Log, fatal},
 		EventListener: &pebble.EventListener{
@@ -77,6 +76,7 @@ func openDisk(o Options, ring *ring) (*disk, error) {
 	d.batch = d.db.NewBatch(pebble.WithInitialSizeBytes(batchBytes), pebble.WithMaxRetainedSizeBytes(batchBytesMax))
 	d.mark, err = openHighWater(o.Dir, cold)
 	d.show()
+	d.ice.armed.Store(true)
 	if err = errors.Join(err, d.ice.err()); err != nil {
 		return nil, errors.Join(err, d.close())
 	}
@@ -90,6 +90,9 @@ const (
 )
 
 func (d *disk) begin() changes {
+	if d.ice.err() != nil {
+		d.batch = d.db.NewBatch() // Pebble may still hold the one that failed
+	}
 	d.batch.Reset()
 	return batch{d.batch, d}
 }
@@ -111,11 +114,7 @@ func (b batch) set(key, value []byte) {
 func (b batch) remove(key []byte) { _ = b.Delete(key, nil) }
 
 func (d *disk) apply(serial uint64, done func(error)) {
-	err := d.ice.err()
-	if err == nil {
-		err = errors.Join(d.db.Apply(d.batch, d.wait), d.ice.err())
-	}
-	if err != nil {
+	if err := d.write(d.batch); err != nil {
 		done(fmt.Errorf("write to the store: %w", whenFull(err)))
 		return
 	}
@@ -129,6 +128,22 @@ func (d *disk) apply(serial uint64, done func(error)) {
 	old.close()
 }
 
+// write has Pebble write a batch. It does not wait when that has become vain: Pebble may be waiting for a table, to
+// have room in memory again, and on ice there is none before the end.
+func (d *disk) write(b *pebble.Batch) error {
+	if err := d.ice.err(); err != nil {
+		return err
+	}
+	written := make(chan error, 1)
+	d.written.Go(func() { written <- d.db.Apply(b, d.wait) })
+	select {
+	case err := <-written:
+		return errors.Join(err, d.ice.err())
+	case <-d.ice.frozen:
+		return d.ice.err()
+	}
+}
+
 // show lets readers see what is committed, and returns what they saw before.
 func (d *disk) show() *diskView {
 	v := &diskView{of: d.db.NewSnapshot(), ring: d.ring}
@@ -137,8 +152,8 @@ func (d *disk) show() *diskView {
 }
 
 func (d *disk) flush() error {
-	if d.marked == d.applied {
-		return nil
+	if err := d.ice.err(); err != nil || d.marked == d.applied {
+		return err
 	}
 	if err := errors.Join(d.db.LogData(nil, pebble.Sync), d.ice.err()); err != nil {
 		return err
@@ -149,12 +164,14 @@ func (d *disk) flush() error {
 }
 
 func (d *disk) close() error {
+	close(d.ice.thawed)
+	d.written.Wait()
 	d.seen.Load().close()
-	err := errors.Join(d.batch.Close(), d.db.Close(), d.ice.err())
+	err := errors.Join(d.batch.Close(), d.db.Close())
 	if err == nil && d.applied > 0 {
-		d.mark.set(d.applied)
+		d.mark.set(d.applied) // the log was synced when it was closed
 	}
-	return errors.Join(err, d.mark.close(), d.ice.err())
+	return whenFull(errors.Join(err, d.mark.close(), d.ice.err()))
 }
 
 func (d *disk) view() view {

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"errors"
 	"log/slog"
 	"time"
 
@@ -73,13 +72,21 @@ func (s *Store) renewSome() {
 		return
 	}
 	if err == nil {
-		err = errors.Join(s.backend.flush(), n.ring.forget(false))
+		err = s.forget(false)
 	}
 	if err != nil {
 		n.log.Warn("what is settled stays readable to who has the folder", "error", err)
 	}
 	now := time.Now()
 	n.from, n.next = nil, now.Add(max(n.every, renewShare*now.Sub(n.began)))
+}
+
+// forget forgets the keys, if what is sealed anew is durable. Else what lies on the disk may need the old ones.
+func (s *Store) forget(end bool) error {
+	if err := s.backend.flush(); err != nil {
+		return err
+	}
+	return s.renewal.ring.forget(end)
 }
 
 // sealAnew puts a commit of some facts together, and reports whether they are the last.
@@ -113,7 +120,7 @@ func (s *Store) renewAtEnd() {
 		return
 	}
 	if open == 0 {
-		if err := errors.Join(s.backend.flush(), n.ring.forget(true)); err != nil {
+		if err := s.forget(true); err != nil {
 			n.log.Warn("what is settled stays readable to who has the folder", "error", err)
 		}
 		return

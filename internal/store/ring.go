@@ -53,7 +53,7 @@ const (
 	sealedBytes = 1 + 8
 )
 
-// openRing reads the keys of a store and begins a new one. What was sealed before can be opened.
+// openRing reads the keys of a store. What was sealed before can be opened; nothing can be sealed before begin.
 func openRing(o Options) (*ring, error) {
 	r := &ring{dir: o.Dir, disk: o.FS}
 	secret, err := r.read()
@@ -62,8 +62,9 @@ func openRing(o Options) (*ring, error) {
 	}
 	_, err = r.disk.Stat(r.path())
 	r.old = err != nil || len(secret) > 0
-	r.held.Store(&keys{secret: secret})
-	return r, r.begin()
+	opens, err := openers(secret)
+	r.held.Store(&keys{secret: secret, opens: opens})
+	return r, err
 }
 
 func (r *ring) path() string { return r.disk.PathJoin(r.dir, ringName) }
@@ -94,23 +95,32 @@ func (r *ring) forget(end bool) error {
 
 // install writes the secrets of next and puts it in force.
 func (r *ring) install(next *keys) error {
-	opens := map[uint64]cipher.AEAD{}
-	maps.Copy(opens, next.opens)
-	for id, secret := range next.secret {
-		block, err := aes.NewCipher(secret)
-		if err != nil {
-			return fmt.Errorf("%w: a key of %s: %w", ErrDamaged, ringName, err)
-		}
-		if opens[id], err = cipher.NewGCMWithRandomNonce(block); err != nil {
-			return err
-		}
+	opens, err := openers(next.secret)
+	if err != nil {
+		return err
 	}
+	maps.Copy(opens, next.opens)
 	if err := r.write(next.secret); err != nil {
 		return fmt.Errorf("write %s: %w", ringName, whenFull(err))
 	}
 	next.opens = opens
 	r.held.Store(next)
 	return nil
+}
+
+// openers are what opens, by key.
+func openers(secret map[uint64][]byte) (map[uint64]cipher.AEAD, error) {
+	opens := map[uint64]cipher.AEAD{}
+	for id, key := range secret {
+		block, err := aes.NewCipher(key)
+		if err != nil {
+			return nil, fmt.Errorf("%w: a key of %s: %w", ErrDamaged, ringName, err)
+		}
+		if opens[id], err = cipher.NewGCMWithRandomNonce(block); err != nil {
+			return nil, err
+		}
+	}
+	return opens, nil
 }
 
 // seal appends value to b, sealed for the place where it will lie.

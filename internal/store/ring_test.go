@@ -10,11 +10,14 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"github.com/awaitd/awaitd/internal/record"
 )
@@ -108,7 +111,7 @@ func TestWhatIsSealedOpensAtItsPlaceAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	r, err := openRing(Options{Dir: "s", FS: disk})
-	if err != nil {
+	if err = errors.Join(err, r.begin()); err != nil {
 		t.Fatal(err)
 	}
 	value := r.seal([]byte("before"), []byte("o1"), []byte(secretText))
@@ -275,6 +278,76 @@ func TestACrashIsMadeGoodAtTheNextStart(t *testing.T) {
 	}
 }
 
+// failingSyncs is a disk on which nothing in a log becomes durable any more once fail is set.
+func failingSyncs(disk vfs.FS, fail *atomic.Bool) vfs.FS {
+	return errorfs.Wrap(disk, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		sync := op.Kind == errorfs.OpFileSync || op.Kind == errorfs.OpFileSyncData
+		if sync && strings.HasSuffix(op.Path, ".log") && fail.Load() {
+			return syscall.EIO
+		}
+		return nil
+	}))
+}
+
+// wantOpen demands that a restart finds the futures that are not settled.
+func wantOpen(t *testing.T, disk vfs.FS, want int) {
+	t.Helper()
+	s := opened(t, disk, 0)
+	n := 0
+	err := s.Load(
+		func(*record.Future) error { n++; return nil }, func(*record.Event) error { return nil }, nil,
+	)
+	if err != nil || n != want {
+		t.Errorf("loaded %d, want %d: %v", n, want, err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// The goal: no key is forgotten while something may be left that is sealed with it. What could not be made durable may
+// be on the disk all the same: here it is, and nothing else is open.
+func TestAFailedCommitIsOpenedIfItIsThere(t *testing.T) {
+	disk, fail := vfs.NewMem(), atomic.Bool{}
+	s := opened(t, failingSyncs(disk, &fail), 0)
+	fail.Store(true)
+	b := &record.Batch{At: 1, Position: 1, Futures: []record.FutureChange{{Is: secretive(1)}}}
+	done := make(chan error, 1)
+	s.Commit(b, func(err error) { done <- err })
+	if err := <-done; !errors.Is(err, syscall.EIO) {
+		t.Fatal(err)
+	}
+	if err := s.Close(); !errors.Is(err, syscall.EIO) {
+		t.Error(err)
+	}
+	wantOpen(t, disk, 1)
+}
+
+// And the other way round: what was sealed anew is not on the disk, and what was sealed before is.
+func TestAFailedRenewalLeavesWhatWasSealedBefore(t *testing.T) {
+	disk, fail := vfs.NewCrashableMem(), atomic.Bool{}
+	s, err := Open(Options{Dir: "s", FS: failingSyncs(disk, &fail), renewEvery: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	settles, stays := secretive(1), secretive(2)
+	committed(t, s, record.FutureChange{Is: settles}, record.FutureChange{Is: stays})
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if s, err = Open(Options{Dir: "s", FS: failingSyncs(disk, &fail), renewEvery: time.Hour}); err != nil {
+		t.Fatal(err)
+	}
+	fail.Store(true)
+	s.Commit(&record.Batch{
+		At: 1, Position: 2, Futures: []record.FutureChange{{Was: settles, Is: settledOf(settles)}},
+	}, func(error) {})
+	if err := s.Close(); !errors.Is(err, syscall.EIO) { // what is still open is sealed anew
+		t.Error(err)
+	}
+	wantOpen(t, disk.CrashClone(vfs.CrashCloneCfg{}), 2)
+}
+
 // The goal: keys that are damaged or gone are told, not taken for an empty store.
 func TestLostKeysAreTold(t *testing.T) {
 	whole := vfs.NewCrashableMem()
@@ -362,7 +435,7 @@ func BenchmarkSeal(b *testing.B) {
 		b.Fatal(err)
 	}
 	r, err := openRing(Options{Dir: "s", FS: disk})
-	if err != nil {
+	if err = errors.Join(err, r.begin()); err != nil {
 		b.Fatal(err)
 	}
 	value, place := record.EncodeFuture(secretive(1)), []byte("o-some-place-or-other")
