@@ -249,8 +249,12 @@ func version(n uint64, born string) *shownFuture {
 func TestOneVersionHasOneStory(t *testing.T) {
 	first, second, again := version(1, "a"), version(2, "a"), version(1, "b")
 	s := newStories()
-	s.add(first, []byte(`{"queue_position":3,"a":1}`), s.newest("x"))
-	s.add(first, []byte(`{"queue_position":2,"a":1}`), s.newest("x"))
+	for _, waits := range []string{
+		`"reason":"queued","queue_position":3,"next_attempt_at":null,`, `"reason":"queued","next_attempt_at":null,`,
+		`"reason":"circuit_open","queue_position":2,"next_attempt_at":"2026-11-27T13:21:59.200Z",`,
+	} {
+		s.add(first, []byte(`{`+waits+`"a":1}`), s.newest("x"))
+	}
 	s.add(second, []byte(`{"a":2}`), s.newest("x"))
 	old := s.newest("x")
 	s.add(again, []byte(`{"a":3}`), old)

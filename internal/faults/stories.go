@@ -32,8 +32,10 @@ type page struct {
 
 func newStories() *stories { return &stories{told: map[chapter]page{}, latest: map[string]chapter{}} }
 
-// queuePosition is the one thing that may differ within a version.
-var queuePosition = regexp.MustCompile(`"queue_position":\d+,`)
+// turn is what may differ within a version: where a fetch stands among those of its key, and why and until when that key
+// makes it wait.
+var turn = regexp.MustCompile(
+	`"reason":"(?:queued|rate_limited|circuit_open)",(?:"queue_position":\d+,)?"next_attempt_at":(?:null|"[^"]*"),`)
 
 const startBytes = 1000 // what is kept to be shown
 
@@ -47,7 +49,7 @@ func (s *stories) newest(id string) chapter {
 // add takes a view. before is what newest said before the call that brought it.
 func (s *stories) add(f *shownFuture, text []byte, before chapter) {
 	is := chapter{f.ID, f.Labels.Born, f.Version}
-	text = bytes.TrimSpace(queuePosition.ReplaceAll(text, nil))
+	text = bytes.TrimSpace(turn.ReplaceAll(text, nil))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if before.born == is.born && before.version > is.version {

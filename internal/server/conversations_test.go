@@ -155,7 +155,7 @@ var (
 	anyID       = regexp.MustCompile(`(fut|grp)_[0-9A-HJKMNP-TV-Z]{26}`)
 	numberedID  = regexp.MustCompile(`(fut|grp)_[0-9]+\b`)
 	anyTime     = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`)
-	anyEventTag = regexp.MustCompile(`^"(\d+)-[0-9a-z]+"$`)
+	anyEventTag = regexp.MustCompile(`^"(\d+)-[0-9a-z]+(-[a-z_]+)?(-[0-9a-z]+)?"$`)
 	anyCursor   = regexp.MustCompile(`((?:cursor"?: |cursor=)"?)([A-Za-z0-9_-]{8,})`)
 )
 
@@ -198,7 +198,7 @@ func (c *conversation) record(r reply, places string) string {
 	fmt.Fprintf(&out, "%d\n", r.status)
 	for _, name := range told {
 		if value := r.header.Get(name); value != "" && !(name == "Content-Type" && value == "application/json") {
-			fmt.Fprintf(&out, "%s: %s\n", name, anyEventTag.ReplaceAllString(value, `"$1-TIME"`))
+			fmt.Fprintf(&out, "%s: %s\n", name, anyEventTag.ReplaceAllString(value, `"$1-TIME$2"`))
 		}
 	}
 	switch {

@@ -76,9 +76,6 @@ func (s *Server) streamWait(w http.ResponseWriter, r *http.Request, q *api.WaitR
 	})
 }
 
-// idOfVersion names a version of a future in a stream.
-func idOfVersion(f *record.Future) string { return strings.Trim(etagOf(f), `"`) }
-
 // streamFuture tells of each change of a future: attempts, states, and at last how it was settled.
 func (s *Server) streamFuture(
 	w http.ResponseWriter, r *http.Request, id string, lasts time.Duration, cancels bool,

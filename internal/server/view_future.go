@@ -33,9 +33,19 @@ var redacted = []string{"Authorization", "Cookie", "Proxy-Authorization"}
 
 func timeOf(t record.Time) *api.Time { return api.Time{Time: t.Time()}.Pointer() }
 
-// etagOf is version and time of creation: a promise that was forgotten may come again under its id.
+// etagOf is that of one future as it is shown. Why one waits for its turn, and until when, moves without a new version.
 func etagOf(f *record.Future) string {
-	return `"` + strconv.FormatUint(f.Version, 10) + "-" + strconv.FormatInt(int64(f.CreatedAt), 36) + `"`
+	tag := idOfVersion(f)
+	switch f.Reason {
+	case record.ReasonRateLimited, record.ReasonCircuitOpen, record.ReasonBackoff:
+		tag += "-" + string(reasonWords[f.Reason]) + "-" + strconv.FormatInt(int64(f.NextAttemptAt), 36)
+	}
+	return `"` + tag + `"`
+}
+
+// idOfVersion is version and time of creation: a promise that was forgotten may come again under its id.
+func idOfVersion(f *record.Future) string {
+	return strconv.FormatUint(f.Version, 10) + "-" + strconv.FormatInt(int64(f.CreatedAt), 36)
 }
 
 func pathOf(id string) string { return "/futures/" + id } // no character of an id needs an escape in a path

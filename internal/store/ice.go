@@ -141,13 +141,11 @@ func (f icyFS) List(dir string) (names []string, err error) {
 	return names, err
 }
 
-// Remove may fail: a file that stays is no loss.
+// Remove may fail: a file that stays is no loss. A sync before it may not.
 func (f icyFS) Remove(name string) error {
+	f.ice.do(name, func() error { return f.inOrder(name) })
 	if f.ice.err() != nil {
 		return nil
-	}
-	if err := f.inOrder(name); err != nil {
-		return err
 	}
 	return f.FS.Remove(name)
 }
