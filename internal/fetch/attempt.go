@@ -27,7 +27,8 @@ type attempt struct {
 	status  int     // of the last answer
 	message Message // of a callback
 
-	speaking atomic.Pointer[time.Timer] // runs while the headers of an answer arrive
+	waits atomic.Bool // for the headers of an answer
+	conn  *headConn   // of the last request
 }
 
 // ending is how an attempt went.
@@ -45,11 +46,11 @@ func newAttempt(f *Fetcher, fl *flight) *attempt {
 		GotConn: func(info httptrace.GotConnInfo) {
 			if conn, ok := info.Conn.(*headConn); ok {
 				conn.asks.Store(a)
+				a.conn = conn
 			}
 		},
 		// Complete headers leave only after this hook: before it, no target can have acted.
-		WroteHeaders:         func() { a.sent.Store(true) },
-		GotFirstResponseByte: a.answering,
+		WroteHeaders: func() { a.sent.Store(true) },
 	})
 	a.client.HTTPClient = f.exit.client
 	a.client.RetryMax = 0 // one attempt per call: the loop holds the wait
@@ -60,19 +61,6 @@ func newAttempt(f *Fetcher, fl *flight) *attempt {
 	a.client.ErrorHandler = retryablehttp.PassthroughErrorHandler // the default one eats the last answer
 	a.client.Logger = nil                                         // it would log queries
 	return a
-}
-
-// answering begins the time that the headers of an answer may take. A target may think for as long as the attempt
-// lasts; once it speaks, dripping headers would hold the worker.
-func (a *attempt) answering() {
-	a.speaking.Store(time.AfterFunc(HeaderTimeMax, func() { a.cancel(failHeader) }))
-}
-
-// answeredHeaders ends that time.
-func (a *attempt) answeredHeaders() {
-	if timer := a.speaking.Swap(nil); timer != nil {
-		timer.Stop()
-	}
 }
 
 // run carries the attempt out within the request's timeout and the job's deadline.
@@ -145,8 +133,9 @@ func (a *attempt) exchange(h *hop) (*http.Response, error) {
 			return nil, err
 		}
 	}
+	a.waits.Store(true)
 	resp, err := a.client.Do(req)
-	a.answeredHeaders()
+	a.waits.Store(false)
 	if err != nil {
 		return nil, err
 	}
@@ -173,11 +162,10 @@ func (a *attempt) request(h *hop) *http.Request {
 	if isNonIdempotent(h.method) {
 		hideIdempotencyKeys(header)
 	}
-	req := &http.Request{
-		Method: h.method, URL: h.target.url, Host: h.target.url.Host, Header: header,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-	}
-	return req.WithContext(a.ctx)
+	req := new(http.Request).WithContext(a.ctx)
+	req.Method, req.URL, req.Host, req.Header = h.method, h.target.url, h.target.url.Host, header
+	req.Proto, req.ProtoMajor, req.ProtoMinor = "HTTP/1.1", 1, 1
+	return req
 }
 
 // addOwn adds what we tell the origin that the caller chose, and no other; the caller's own headers win.
