@@ -20,7 +20,7 @@ var canaries = map[string]string{}
 
 // canary makes the secret of a place.
 func canary(place string) string {
-	canaries[place] = "c4n4ry" + strings.ReplaceAll(place, " ", "") + "0x5eC7eT"
+	canaries[place] = "c4n4ry" + strings.NewReplacer(" ", "", "'", "").Replace(place) + "0x5eC7eT"
 	return canaries[place]
 }
 
@@ -37,6 +37,9 @@ var (
 	inValue  = canary("bad value") // refused, and not repeated
 	inReason = canary("refused url")
 	inLate   = canary("pending") // of a fetch that is cancelled before it starts
+	inCall   = canary("callback's query")
+	inCalled = canary("callback's header")
+	inKept   = canary("pending callback") // of one that stays so
 )
 
 // leaks names the canaries that are in text.
@@ -95,6 +98,8 @@ func secretTarget(t *testing.T) *httptest.Server {
 			w.WriteHeader(http.StatusFound)
 		case "/broken":
 			w.Header().Set("Content-Length", "100")
+		case "/gone":
+			w.WriteHeader(http.StatusGone)
 		case "/large":
 			_, _ = w.Write(make([]byte, 2000))
 		}
@@ -116,13 +121,12 @@ func TestSecretsLeaveNoTrace(t *testing.T) {
 		if path == "/late" {
 			p.call("POST", "/futures/"+id+"/cancel", "")
 		}
-		status, body := p.call("GET", "/futures/"+id+"?wait=30s", "")
-		if status != 200 {
-			t.Errorf("%s: %d %s", path, status, body)
+		body := p.untilDone(id)
+		if path != "/kept" { // its callback is still to be made, and shows where
+			wantNoLeak(t, "the future of "+path, body)
 		}
-		wantNoLeak(t, "the future of "+path, body)
 	}
-	for _, path := range []string{"/metrics", "/loop", "/futures?limit=100"} {
+	for _, path := range []string{"/metrics", "/loop", "/limits"} {
 		_, body := p.call("GET", path, "")
 		wantNoLeak(t, path, body)
 	}
@@ -132,11 +136,36 @@ func TestSecretsLeaveNoTrace(t *testing.T) {
 	wantNoLeak(t, "the log", p.logs())
 
 	second := begin(t, dir, "--log-level", "debug")
-	_, body := second.call("GET", "/futures?limit=100", "")
-	wantNoLeak(t, "the list of the next server", body)
+	for path, id := range ids {
+		if body := second.untilDone(id); path != "/kept" {
+			wantNoLeak(t, "the next server's future of "+path, body)
+		}
+	}
 	second.end()
 	wantCleanFiles(t, "after it ended", dir)
 	wantNoLeak(t, "the log of the next server", second.logs())
+}
+
+// untilDone waits until a future is settled and its callback made, or tried once, and shows it.
+func (p *process) untilDone(id string) string {
+	p.Helper()
+	for range 10_000 {
+		status, body := p.call("GET", "/futures/"+id+"?wait=30s", "")
+		var f struct {
+			Callback *struct {
+				State    string
+				Attempts int
+			}
+		}
+		if err := json.Unmarshal([]byte(body), &f); err != nil || status != 200 {
+			p.Fatalf("%d %s: %v", status, body, err)
+		}
+		if c := f.Callback; c == nil || c.State != "pending" || c.Attempts > 0 {
+			return body
+		}
+	}
+	p.Fatalf("the callback of %s is not made", id)
+	return ""
 }
 
 // submitSecrets submits fetches with a secret in each place, for each way of ending, and others that are refused. It
@@ -173,6 +202,19 @@ func submitSecrets(p *process, target string) map[string]string {
 	keep("/own", status, body)
 	status, body = p.call("POST", "/fetch", fmt.Sprintf(`{"url":"%s/late?t=%s","delay":"1h",%s}`, target, inLate, secrets))
 	keep("/late", status, body)
+
+	for path, called := range map[string]string{
+		"/called": target + "/fine?t=" + inCall, "/refused": target + "/gone?t=" + inCall,
+		"/kept": target + "/busy?t=" + inKept,
+	} {
+		header := inCalled
+		if path == "/kept" {
+			header = inKept
+		}
+		status, body := p.call("POST", "/fetch", fmt.Sprintf(
+			`{"url":"%s%s","callback":{"url":%q,"headers":{"X-Secret":%q}}}`, target, path, called, header))
+		keep(path, status, body)
+	}
 
 	for _, refused := range []string{
 		fmt.Sprintf(`{"url":"http://user:%s@a.example/"}`, inUser),

@@ -1,12 +1,14 @@
 package app
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
 	"log"
 	"net"
 	"net/http"
 	"net/netip"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -91,7 +93,8 @@ func (w *wire) reportsOnly() {
 	for url, want := range map[string]string{
 		"http://10.0.0.5/": "ok@10.0.0.5:80", "http://vault.internal:8200/": "ok@10.7.7.7:8200", "http://127.1/": "400/url",
 	} {
-		if got, _ := w.outcome(r, []byte(`{"url":"`+url+`"}`)); len(got) != 1 || got[0] != want {
+		step := cases.Step{Request: []byte(`{"url":"` + url + `"}`), Want: want}
+		if got, _, _ := w.outcome(r, step); !step.Wanted(got) {
 			w.Errorf("%s, only reported: %v, want %s", url, got, want)
 		}
 	}
@@ -106,9 +109,9 @@ func (w *wire) server(policy string) *running {
 // step makes one step and reports how many futures it made.
 func (w *wire) step(r *running, name string, s cases.Step) (futures int) {
 	asked := w.dns.Asked()
-	got, made := w.outcome(r, s.Request)
-	if !s.Wanted(got) {
-		w.Errorf("line %d, %s: %q, want %s", s.Line, name, got, s.Want)
+	got, called, made := w.outcome(r, s)
+	if !s.Wanted(got) || called != s.Called {
+		w.Errorf("line %d, %s: %q %s, want %s %s", s.Line, name, got, called, s.Want, s.Called)
 	}
 	reached := w.arrivals(s.Ports())
 	for _, to := range reached {
@@ -122,45 +125,87 @@ func (w *wire) step(r *running, name string, s cases.Step) (futures int) {
 	return made
 }
 
+// told is what the server says of a submitted fetch: a problem, or a future.
+type told struct {
+	Code     string
+	Errors   []struct{ Pointer string }
+	ID       string
+	State    string
+	Attempts []struct{}
+	Result   *struct{ JSON cases.Reached }
+	Error    *failed
+	Callback *struct {
+		State     string
+		Attempts  int
+		LastError *failed `json:"last_error"`
+	}
+}
+
+type failed struct{ Type string }
+
 // outcome submits a fetch, waits for it, and gives its outcome as the file would name it, once for each pointer at a
-// fault.
-func (w *wire) outcome(r *running, body []byte) (names []string, futures int) {
-	req, err := http.NewRequest("POST", r.url+"/fetch", strings.NewReader(string(body)))
+// fault, and after a comma that of its callback.
+func (w *wire) outcome(r *running, s cases.Step) (names []string, called string, futures int) {
+	req, err := http.NewRequest("POST", r.url+"/fetch", bytes.NewReader(s.Request))
 	if err != nil {
 		w.Fatal(err)
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Prefer", "wait=30")
+	answer, status := w.ask(r, req)
+	switch {
+	case status == 400:
+		for _, e := range answer.Errors {
+			names = append(names, "400"+e.Pointer)
+		}
+		return names, "", 0
+	case status == 403 && answer.Code == "egress-denied":
+		return []string{"denied"}, "", 0
+	case answer.State == "succeeded":
+		return []string{"ok@" + answer.Result.JSON.At}, w.called(r, s, answer.ID), 1
+	case answer.State == "failed" && answer.Error.Type == "egress_denied" && len(answer.Attempts) == 1:
+		return []string{"denied"}, "", 1
+	case answer.State == "failed":
+		return []string{answer.Error.Type}, "", 1
+	}
+	return []string{answer.Code + " " + answer.State}, "", 0
+}
+
+// called waits for the first attempt to deliver a callback, if one is wanted, and names its outcome.
+func (w *wire) called(r *running, s cases.Step, id string) string {
+	if s.Called == "" {
+		return ""
+	}
+	for range 100_000 {
+		req, err := http.NewRequest("GET", r.url+"/futures/"+id, nil)
+		if err != nil {
+			w.Fatal(err)
+		}
+		answer, _ := w.ask(r, req)
+		switch c := answer.Callback; {
+		case c.Attempts == 0:
+			runtime.Gosched()
+		case c.State == "delivered":
+			return "delivered"
+		case c.LastError == nil:
+			return "http_status"
+		case c.LastError.Type == "egress_denied" && c.State == "failed" && c.Attempts == 1:
+			return "denied"
+		default:
+			return c.LastError.Type
+		}
+	}
+	return "never made"
+}
+
+func (w *wire) ask(r *running, req *http.Request) (answer told, status int) {
 	resp, err := r.client.Do(req)
 	if err != nil {
 		w.Fatal(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	var answer struct {
-		Code     string // of a problem
-		Errors   []struct{ Pointer string }
-		State    string // of a future
-		Attempts []struct{}
-		Result   *struct{ JSON cases.Reached }
-		Error    *struct{ Type string }
-	}
 	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
-		w.Fatalf("%s to %s: %v", resp.Status, body, err)
+		w.Fatalf("%s to %s: %v", resp.Status, req.URL, err)
 	}
-	switch {
-	case resp.StatusCode == 400:
-		for _, e := range answer.Errors {
-			names = append(names, "400"+e.Pointer)
-		}
-		return names, 0
-	case resp.StatusCode == 403 && answer.Code == "egress-denied":
-		return []string{"denied"}, 0
-	case answer.State == "succeeded":
-		return []string{"ok@" + answer.Result.JSON.At}, 1
-	case answer.State == "failed" && answer.Error.Type == "egress_denied" && len(answer.Attempts) == 1:
-		return []string{"denied"}, 1
-	case answer.State == "failed":
-		return []string{answer.Error.Type}, 1
-	}
-	return []string{resp.Status + " " + answer.Code + " " + answer.State}, 0
+	return answer, resp.StatusCode
 }

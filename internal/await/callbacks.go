@@ -61,6 +61,7 @@ func (s *State) endCallback(f *future, state record.CallbackState) {
 		fact.ExpiresAt = max(fact.SettledAt.Add(fact.TTL), s.at)
 		fact.Callback = fact.Callback.With(func(c *record.Callback) {
 			c.State, c.DoneAt, c.NextAttemptAt, c.Headers = state, s.at, 0, nil
+			c.URL, _, _ = strings.Cut(c.URL, "?")
 		})
 	})
 }

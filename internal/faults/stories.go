@@ -32,8 +32,8 @@ type page struct {
 
 func newStories() *stories { return &stories{told: map[chapter]page{}, latest: map[string]chapter{}} }
 
-// turn is what may differ within a version: where a fetch stands among those of its key, and why and until when that key
-// makes it wait.
+// turn is what may differ within a version: where a fetch stands among those of its key, and why and until when that
+// key makes it wait.
 var turn = regexp.MustCompile(
 	`"reason":"(?:queued|rate_limited|circuit_open)",(?:"queue_position":\d+,)?"next_attempt_at":(?:null|"[^"]*"),`)
 

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -77,7 +78,9 @@ func (w *caseWorld) rig(policy string) *rig {
 	if r := w.rigs[policy]; r != nil {
 		return r
 	}
-	r := newRig(w.T, &GuardOptions{AllowTargets: w.file.Policies[policy], Resolver: w})
+	r := newRig(w.T, &GuardOptions{AllowTargets: w.file.Policies[policy], Resolver: w}, func(o *Options) {
+		o.Compose = func(*record.Future) (Message, error) { return Message{Body: []byte("{}")}, nil }
+	})
 	r.exit.dialer.connect = w.connect
 	r.exit.dialer.roots = x509.NewCertPool()
 	r.exit.dialer.roots.AddCert(w.certificate.Leaf)
@@ -129,6 +132,10 @@ func (w *caseWorld) run(name string, s cases.Step) {
 	got := w.outcome(r, s.Request)
 	if !s.Wanted(got) {
 		w.Errorf("line %d, %s: %q, want %s", s.Line, name, got, s.Want)
+	} else if s.Called != "" {
+		if got := w.called(r, s.Request); got != s.Called {
+			w.Errorf("line %d, %s: the callback: %s, want %s", s.Line, name, got, s.Called)
+		}
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -154,8 +161,19 @@ func (w *caseWorld) outcome(r *rig, body []byte) []string {
 	for _, f := range Check(req) {
 		faults = append(faults, api.FieldError{Pointer: f.Pointer})
 	}
+	call := callbackIn(&q)
+	if call != nil {
+		for _, f := range Check(call) {
+			faults = append(faults, api.FieldError{Pointer: "/callback" + f.Pointer})
+		}
+	}
 	if len(faults) > 0 {
 		return pointersOf(faults)
+	}
+	if call != nil {
+		if u, err := CheckURL(call.URL); err != nil || r.options.Guard.Admit(u) != nil {
+			return []string{"denied"}
+		}
 	}
 	u, err := CheckURL(req.URL)
 	if err != nil {
@@ -183,6 +201,40 @@ func (w *caseWorld) outcome(r *rig, body []byte) []string {
 	}
 }
 
+// callbackIn is the request of the callback that q asks for; nil when it asks for none.
+func callbackIn(q *api.FetchRequest) *record.Request {
+	if q.Callback == nil {
+		return nil
+	}
+	return CallbackRequest(&record.Callback{URL: q.Callback.URL, Headers: headersIn(q.Callback.Headers)})
+}
+
+// called makes the first attempt to deliver the callback of a fetch that was fine.
+func (w *caseWorld) called(r *rig, body []byte) string {
+	var q api.FetchRequest
+	if err := api.Decode(body, &q); err != nil {
+		w.Fatal(err)
+	}
+	r.Launch(Job{ID: r.id(), N: 1, Request: callbackIn(&q), Callback: &record.Future{ID: "fut_A"}})
+	out := <-r.outcomes
+	switch f := out.Attempt.Failure; {
+	case f == nil:
+		return "delivered"
+	case f.Type == record.FailEgressDenied && !out.Retry:
+		return "denied"
+	default:
+		return string(f.Type)
+	}
+}
+
+// headersIn are sorted when they are checked.
+func headersIn(given map[string]api.Strings) (headers []record.Header) {
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		headers = append(headers, record.Header{Name: name, Values: given[name]})
+	}
+	return headers
+}
+
 // request fills in what the file's requests use, as the door does.
 func (w *caseWorld) request(q *api.FetchRequest) *record.Request {
 	req := request(q.URL)
@@ -192,10 +244,7 @@ func (w *caseWorld) request(q *api.FetchRequest) *record.Request {
 	if q.Body != nil {
 		req.Body = []byte(*q.Body)
 	}
-	for name, values := range q.Headers { // sorted when checked
-		req.Headers = append(req.Headers, record.Header{Name: name, Values: values})
-	}
-	slices.SortFunc(req.Headers, func(a, b record.Header) int { return strings.Compare(a.Name, b.Name) })
+	req.Headers = headersIn(q.Headers)
 	if q.MaxRedirects != nil {
 		req.RedirectsMax = *q.MaxRedirects
 	}

@@ -162,7 +162,11 @@ func (w *writing) fact(was, is *record.Future) {
 	w.index(callsPrefix, was.CallbackPending(), is.CallbackPending())
 	w.value = record.AppendFuture(w.value[:0], is)
 	key := w.key(factPrefix(is.State))
-	w.set(key, w.value)
+	if is.State.Settled() && !is.CallbackPending() {
+		w.set(key, w.value)
+	} else {
+		w.seal(key, w.value)
+	}
 	if is.State.Settled() {
 		w.expires(is.ExpiresAt, key)
 	}

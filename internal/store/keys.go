@@ -45,9 +45,6 @@ const (
 	keyExpires = 'x'
 )
 
-// isOpen reports whether what lies at a key is the fact of a future that is not settled.
-func isOpen(key []byte) bool { return key[0] == keyOpen }
-
 // ownPrefix begins the ids that the server makes.
 const ownPrefix = "fut_"
 

@@ -80,6 +80,8 @@ func (m *memory) set(key, value []byte) {
 	m.next = append(m.next, put{string(key), append(make([]byte, 0, len(value)), value...)})
 }
 
+func (m *memory) seal(key, value []byte) { m.set(key, value) }
+
 func (m *memory) remove(key []byte) { m.next = append(m.next, put{string(key), nil}) }
 
 func (m *memory) apply(_ uint64, done func(error)) {

@@ -103,15 +103,13 @@ type batch struct {
 	of *disk
 }
 
-func (b batch) set(key, value []byte) {
-	if isOpen(key) {
-		b.of.sealed = b.of.ring.seal(b.of.sealed[:0], key, value)
-		value = b.of.sealed
-	}
-	_ = b.Set(key, value, nil)
-}
+func (b batch) set(key, value []byte) { _ = b.Set(key, value, nil) }
+func (b batch) remove(key []byte)     { _ = b.Delete(key, nil) }
 
-func (b batch) remove(key []byte) { _ = b.Delete(key, nil) }
+func (b batch) seal(key, value []byte) {
+	b.of.sealed = b.of.ring.seal(b.of.sealed[:0], key, value)
+	b.set(key, b.of.sealed)
+}
 
 func (d *disk) apply(serial uint64, done func(error)) {
 	if err := d.write(d.batch); err != nil {
@@ -216,7 +214,7 @@ func (v *diskView) get(key []byte) ([]byte, error) {
 		return nil, err
 	}
 	own := make([]byte, 0, len(value))
-	if isOpen(key) {
+	if isSealed(key, value) {
 		own, err = v.ring.open(own, key, value)
 	} else {
 		own = append(own, value...)
@@ -259,7 +257,7 @@ func (c *diskCursor) next() bool {
 	if more {
 		c.current, c.err = c.at.ValueAndErr()
 	}
-	if more && c.err == nil && isOpen(c.at.Key()) {
+	if more && c.err == nil && isSealed(c.at.Key(), c.current) {
 		c.opened, c.err = c.ring.open(c.opened[:0], c.at.Key(), c.current)
 		c.current = c.opened
 	}

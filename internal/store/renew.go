@@ -1,6 +1,8 @@
 package store
 
 import (
+	"bytes"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -53,7 +55,11 @@ func (s *Store) renew(now time.Time) {
 	n.begin(now)
 }
 
-func (n *renewal) begin(now time.Time) { n.due, n.began, n.from = false, now, []byte{keyOpen} }
+func (n *renewal) begin(now time.Time) { n.due, n.began, n.from = false, now, []byte{renewed[0]} }
+
+// renewed are the prefixes of what leads to sealed facts, in the order of the walk: the facts themselves, and the marks
+// of those that are settled and whose callback is pending.
+var renewed = []byte{keyOpen, keyCalls}
 
 // renewSome seals some facts anew, in a commit of its own, and when these were the last ones forgets the old keys. When
 // it fails, what lies on the disk can be opened as before.
@@ -95,39 +101,70 @@ func (s *Store) sealAnew(h head) (last bool, err error) {
 	defer v.close()
 	w := &s.writing
 	w.begin(s.backend.begin(), &h)
-	facts := v.scan(s.renewal.from, end([]byte{keyOpen}), false)
-	last = true
-	for count, size := 0, 0; facts.next(); count++ {
+	from := s.renewal.from
+	places := v.scan(from, end(from[:1]), false)
+	for count, size := 0, 0; err == nil && places.next(); count++ {
 		if count == renewFactsMax || size > renewBytesMax {
-			last = false
-			s.renewal.from = append(s.renewal.from[:0], facts.key()...)
-			break
+			s.renewal.from = append([]byte(nil), places.key()...)
+			return false, places.close()
 		}
-		w.set(facts.key(), facts.value())
-		size += len(facts.value())
+		key, fact := places.key(), places.value()
+		if key[0] == keyCalls {
+			key, fact, err = settledAt(v, key[1:])
+		}
+		if fact != nil {
+			w.seal(key, fact)
+			size += len(fact)
+		}
 	}
-	return last, facts.close()
+	if from[0] == renewed[len(renewed)-1] {
+		return true, errors.Join(err, places.close())
+	}
+	s.renewal.from = []byte{renewed[bytes.IndexByte(renewed, from[0])+1]}
+	return false, errors.Join(err, places.close())
 }
 
-// renewAtEnd is the last sealing anew. With too many open facts it is left to the next start.
+// settledAt is the settled fact at a place, encoded, and its key; nil when there is none.
+func settledAt(v view, place []byte) (key, fact []byte, err error) {
+	for _, prefix := range everywhere {
+		if prefix[0] == keySettled && fact == nil && err == nil {
+			key = append([]byte(prefix), place...)
+			fact, err = v.get(key)
+		}
+	}
+	return key, fact, err
+}
+
+// renewAtEnd is the last sealing anew. With too many facts it is left to the next start.
 func (s *Store) renewAtEnd() {
 	n := &s.renewal
-	open := int64(0)
-	for k := range s.counts {
-		open += s.counts[k][record.StatePending].Load() + s.counts[k][record.StateRunning].Load()
-	}
-	if open > renewEndMax {
-		return
-	}
-	if open == 0 {
-		if err := s.forget(true); err != nil {
-			n.log.Warn("what is settled stays readable to who has the folder", "error", err)
+	count, err := s.countSealed(renewEndMax + 1)
+	switch {
+	case err != nil || count > renewEndMax:
+	case count == 0:
+		err = s.forget(true)
+	default:
+		n.next = time.Time{}
+		s.renew(time.Now())
+		for n.from != nil {
+			s.renewSome()
 		}
-		return
 	}
-	n.next = time.Time{}
-	s.renew(time.Now())
-	for n.from != nil {
-		s.renewSome()
+	if err != nil {
+		n.log.Warn("what is settled stays readable to who has the folder", "error", err)
 	}
+}
+
+// countSealed counts the facts that are sealed, up to most.
+func (s *Store) countSealed(most int) (count int, err error) {
+	v := s.backend.view()
+	defer v.close()
+	for _, prefix := range renewed {
+		places := v.scan([]byte{prefix}, end([]byte{prefix}), false)
+		for count < most && places.next() {
+			count++
+		}
+		err = errors.Join(err, places.close())
+	}
+	return count, err
 }

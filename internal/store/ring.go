@@ -20,9 +20,10 @@ import (
 	"github.com/awaitd/awaitd/internal/record"
 )
 
-// ring seals what is not settled, and forgets how to open it.
+// ring seals what is not done with, and forgets how to open it.
 //
-// The fact of a future that is not settled holds its request, with whatever secrets a caller gave it. What was once
+// The fact of a future that is not settled holds its request, with whatever secrets a caller gave it, and that of one
+// whose callback is pending holds the callback's. What was once
 // written stays in logs and tables long after it was replaced, so that no later write takes it away. It is therefore
 // sealed with a key that lives for a minute or so: then what is still open is sealed anew with the next key (renew.go)
 // and the old one is overwritten, and with it everything that it sealed. See docs/decisions/0005-secrets-at-rest.md.
@@ -130,11 +131,13 @@ func (r *ring) seal(b, place, value []byte) []byte {
 	return k.opens[k.current].Seal(b, nil, value, place)
 }
 
-// open appends to b what was sealed for this place, or value itself if it is not sealed.
+// isSealed reports whether what lies at a key is sealed. Only facts of futures are.
+func isSealed(key, value []byte) bool {
+	return (key[0] == keyOpen || key[0] == keySettled) && len(value) > 0 && value[0] == sealed
+}
+
+// open appends to b what was sealed for this place.
 func (r *ring) open(b, place, value []byte) ([]byte, error) {
-	if len(value) == 0 || value[0] != sealed {
-		return append(b, value...), nil
-	}
 	if len(value) < sealedBytes {
 		return nil, fmt.Errorf("%w: it is sealed, and too short", record.ErrCorrupt)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/awaitd/awaitd/internal/record"
 )
@@ -137,8 +138,8 @@ func TestWhatIsSealedOpensAtItsPlaceAlone(t *testing.T) {
 		}
 	}
 	plain := record.EncodeFuture(secretive(1))
-	if got, err := r.open(nil, []byte("o1"), plain); err != nil || !bytes.Equal(got, plain) {
-		t.Errorf("what an older version wrote: %v", err)
+	if isSealed([]byte("o1"), plain) || !isSealed([]byte("o1"), value) || isSealed([]byte("e1"), value) {
+		t.Error("what is sealed is not told from what is not")
 	}
 	if a, b := r.seal(nil, nil, plain), r.seal(nil, nil, plain); bytes.Equal(a, b) {
 		t.Error("the same is sealed twice as the same")
@@ -250,6 +251,57 @@ func TestKeysAreForgottenWhileOthersStayOpen(t *testing.T) {
 		t.Errorf("%d of %d: %v", n, len(open), err)
 	}
 	if err := next.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The goal: what a callback carries is as secret as what its fetch did, until it is done: sealed although its future is
+// settled, sealed anew with the others, and readable for the next server.
+func TestAPendingCallbackIsSealed(t *testing.T) {
+	disk := vfs.NewMem()
+	s := opened(t, disk, time.Millisecond)
+	f := settledOf(secretive(1))
+	f.Callback = &record.Callback{
+		URL: "http://b.example/?t=" + secretText, State: record.CallbackPending,
+		Headers: []record.Header{{Name: "X-Key", Values: []string{secretText}}},
+	}
+	first := secretsOf(t, disk)
+	other := secretive(2)
+	committed(t, s, record.FutureChange{Is: f}, record.FutureChange{Is: other})
+	committed(t, s, record.FutureChange{Was: other, Is: settledOf(other)})
+	untilForgotten(t, disk, first)
+	want := func(s *Store) {
+		t.Helper()
+		got, err := s.Future(f.ID)
+		if err != nil || got == nil || cmp.Diff(f.Callback, got.Callback) != "" {
+			t.Errorf("%+v, %v", got, err)
+		}
+		for name, text := range filesOf(t, disk) {
+			if bytes.Contains(text, []byte(secretText)) {
+				t.Errorf("the secret is in %s", name)
+			}
+		}
+	}
+	want(s)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = opened(t, disk, 0)
+	want(s)
+	done := *f
+	done.Callback = &record.Callback{URL: "http://b.example/", State: record.CallbackDelivered}
+	committed(t, s, record.FutureChange{Was: f, Is: &done})
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if left := secretsOf(t, disk); len(left) != 0 {
+		t.Errorf("%d keys are left", len(left))
+	}
+	s = opened(t, disk, 0)
+	if got, err := s.Future(f.ID); err != nil || got.Callback.State != record.CallbackDelivered {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
 }

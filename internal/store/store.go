@@ -44,6 +44,8 @@ type cursor interface {
 // changes are what one commit does, later ones over earlier ones. Keys and values are copied.
 type changes interface {
 	set(key, value []byte)
+	// seal is set for what may hold a secret: on a disk it does not lie in the clear.
+	seal(key, value []byte)
 	remove(key []byte)
 }
 

@@ -24,7 +24,8 @@ import (
 // Lines in a row with the same CASE are its steps, one after the other in the same process.
 //
 // OUTCOME is 400 and a JSON pointer (refused as submitted, that part or one below it being at fault), denied (by the
-// guard, for good), ok@ADDRESS:PORT (where the answer came from), or the type of the failure.
+// guard, for good), ok@ADDRESS:PORT (where the answer came from), or the type of the failure. After a comma comes that
+// of the first attempt to deliver the callback: delivered, denied, or the type of the failure.
 type File struct {
 	Public   []netip.Addr
 	Policies map[string][]string
@@ -46,6 +47,7 @@ type Step struct {
 	Line    int
 	Policy  string
 	Want    string
+	Called  string // what is wanted of the callback; empty when there is none
 	Request []byte // the body of POST /fetch
 }
 
@@ -98,6 +100,7 @@ func (f *File) step(n int, name, rest string) error {
 	s := Step{Line: n}
 	s.Policy, rest = cut(rest)
 	s.Want, rest = cut(rest)
+	s.Want, s.Called, _ = strings.Cut(s.Want, ",")
 	if rest == "" {
 		return fmt.Errorf("a case has a name, a policy, an outcome and a request")
 	}
@@ -158,9 +161,15 @@ func (s Step) Wanted(got []string) bool {
 	return slices.ContainsFunc(got, func(g string) bool { return g == s.Want || strings.HasPrefix(g, s.Want+"/") })
 }
 
-// May reports whether this step may reach an address: one of the public ones, or the one that it says it does.
+// May reports whether this step may reach an address: one of the public ones, the one that it says it does, or, if it
+// says that its callback is delivered, one that its policy opens.
 func (f *File) May(s Step, reached netip.AddrPort) bool {
-	return slices.Contains(f.Public, reached.Addr().Unmap()) || s.Want == "ok@"+reached.String()
+	opened := func(target string) bool {
+		network, err := netip.ParsePrefix(target)
+		return s.Called == "delivered" && err == nil && network.Contains(reached.Addr().Unmap())
+	}
+	return slices.Contains(f.Public, reached.Addr().Unmap()) || s.Want == "ok@"+reached.String() ||
+		slices.ContainsFunc(f.Policies[s.Policy], opened)
 }
 
 // Ports are all that a request of the file may lead to, and where something must listen so that it is noticed.
