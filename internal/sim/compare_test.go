@@ -21,8 +21,8 @@ import (
 func plain(f *record.Future) *record.Future {
 	one := *f
 	one.Version = 0
-	if r := one.Request.Open(); r != nil {
-		one.Request = r.Pack()
+	if one.Request != "" && one.State.Settled() {
+		one.Request = one.Request.Open().Pack()
 	}
 	if one.Failure != nil && serverSays[one.Failure.Type] {
 		one.Failure = &record.Failure{Type: one.Failure.Type}
@@ -422,7 +422,7 @@ func (w *world) agreeCounts() {
 			if !ok {
 				return fmt.Sprint(r.err)
 			}
-			got := Census{in.Pending, in.Running, in.Queued, in.Events, in.Waiters, want.Timers}
+			got := Census{in.Pending, in.Running, in.Queued, in.Events, in.Waiters, want.Timers, in.Unawaited}
 			if own := in.Loop.Timers - want.Timers; own < 1 || own > 2 { // the heartbeat, and the alarm if it is set
 				return fmt.Sprintf("%d timers are set, and %d should be for what is to happen", in.Loop.Timers, want.Timers)
 			}

@@ -269,8 +269,8 @@ func (o *Oracle) Advance(at record.Time) {
 // NextDue is when something happens next; false when nothing will.
 func (o *Oracle) NextDue() (at record.Time, ok bool) {
 	at, ok = o.nextInBook()
-	for name := range o.events {
-		if until, idle := o.idleUntil(name); idle && (!ok || until < at) {
+	for _, until := range o.idleUntil() {
+		if !ok || until < at {
 			at, ok = until, true
 		}
 	}
@@ -327,7 +327,7 @@ func (o *Oracle) Apply(c record.Command) Answer {
 }
 
 // Census is how many there are of each.
-type Census struct{ Pending, Running, Queued, Events, Waiters, Timers int }
+type Census struct{ Pending, Running, Queued, Events, Waiters, Timers, Unawaited int }
 
 // Census counts.
 func (o *Oracle) Census() Census {
@@ -339,6 +339,7 @@ func (o *Oracle) Census() Census {
 	}
 	for _, f := range o.futures {
 		c.Pending += boolean(!f.State.Settled())
+		c.Unawaited += boolean(!f.State.Settled() && !o.awaited(f.ID))
 	}
 	for _, k := range o.limits {
 		c.Queued += len(k.ids)

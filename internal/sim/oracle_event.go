@@ -40,20 +40,21 @@ func (o *Oracle) needed() map[string]bool {
 	return names
 }
 
-// idleUntil is when an event will be forgotten, if nobody needs it until then: it has then been down and not needed for
-// long. False when it is up or needed.
-func (o *Oracle) idleUntil(name string) (at record.Time, idle bool) {
-	e := o.events[name]
-	if e.Set || o.needed()[name] {
-		return 0, false
+// idleUntil is when each event will be forgotten that is down and that nobody needs, if that stays so.
+func (o *Oracle) idleUntil() map[string]record.Time {
+	until, needed := map[string]record.Time{}, o.needed()
+	for name, e := range o.events {
+		if !e.Set && !needed[name] {
+			until[name] = max(e.SetAt, e.ClearedAt, o.left[name]).Add(o.Limits.EventTTL)
+		}
 	}
-	return max(e.SetAt, e.ClearedAt, o.left[name]).Add(o.Limits.EventTTL), true
+	return until
 }
 
 // forgetIdle forgets the events that have been idle for long.
 func (o *Oracle) forgetIdle() {
-	for _, name := range o.EventNames() {
-		if until, idle := o.idleUntil(name); idle && until <= o.Now {
+	for name, until := range o.idleUntil() {
+		if until <= o.Now {
 			o.forgetEvent(name)
 		}
 	}

@@ -291,6 +291,18 @@ func (o *Oracle) Orphan(w *Wait) bool {
 	return true
 }
 
+// awaited reports whether somebody waits for a future.
+func (o *Oracle) awaited(id string) bool {
+	for _, w := range o.waits {
+		for _, l := range w.leaves {
+			if l.Expr.Op == api.OpFuture && l.Expr.Ref == id && l.Outcome == Pending {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // Withdraw forgets a wait, if it is held: its caller has gone, or is answered.
 func (o *Oracle) Withdraw(w *Wait) {
 	at := slices.Index(o.waits, w)

@@ -19,7 +19,7 @@ import (
 )
 
 // checks is how many worlds a plain go test looks at; see the package comment for more.
-const checks = "1000"
+const checks = "700"
 
 func TestMain(m *testing.M) {
 	flag.Parse()
