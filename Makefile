@@ -62,6 +62,10 @@ bench: ## measure the service through its API
 bench-durable: ## measure what durability costs: against raw fdatasync, against memory, with a million pending
 	go run ./bench/durable
 
+.PHONY: bench-fetch
+bench-fetch: ## measure the egress guard, and fetches beside a plain http.Client
+	go run ./bench/fetch
+
 .PHONY: bench-waits
 bench-waits: ## measure waiting: callers parked over HTTP/2, streams of many leaves, wakes
 	go run ./bench/waits

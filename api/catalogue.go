@@ -139,11 +139,6 @@ var catalogue = []ProblemPage{
 			"Idempotency-Key, or read the future or event. The log of the server says more.",
 	},
 	{
-		CodeNotImplemented, "This version cannot do that yet", 501,
-		"The request is right, but uses a part of the contract that this version of the server does not have yet; the " +
-			"detail names it. It is refused and not ignored. Nothing was done.",
-	},
-	{
 		CodeDraining, "The server is about to stop", 503,
 		"It takes no new work and answers every held request at once. Nothing was done; come back after Retry-After " +
 			"seconds.",

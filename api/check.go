@@ -25,7 +25,6 @@ const (
 	CursorBytesMax   = 512
 	// WaitCursorBytesMax is enough for LeavesMax leaves.
 	WaitCursorBytesMax = 8192
-	LimitKeyRunesMax   = 128
 	ConcurrencyMax     = 10_000
 	RateMax            = 1_000_000
 	AttemptsMax        = 20
@@ -44,6 +43,7 @@ const (
 	DefaultBackoffMin   = 500 * time.Millisecond
 	DefaultBackoffMax   = 30 * time.Second
 	DefaultRedirects    = 5
+	DefaultPeriod       = time.Second
 	DefaultBodyBytesMax = 16 << 20
 )
 
@@ -185,11 +185,12 @@ func (r *Retry) check() []FieldError {
 
 func (l *Limit) check() []FieldError {
 	var f faults
-	f.require(utf8.RuneCountInString(l.Key) <= LimitKeyRunesMax, "/key",
-		fmt.Sprintf("Give at most %d characters.", LimitKeyRunesMax))
+	f.require(l.Key == "" || ValidLimitKey(l.Key), "/key",
+		`Give 1 to 128 of the characters A-Z a-z 0-9 _ . : / and -, not starting with "callback:".`)
 	between(&f, l.Concurrency, 1, ConcurrencyMax, "/concurrency")
 	between(&f, l.Rate, 1, RateMax, "/rate")
 	f.positive(l.Period, "/period")
+	f.require(l.Period == nil || l.Rate != nil, "/period", "Give it with a rate, whose period it is.")
 	return f
 }
 
@@ -245,6 +246,9 @@ func (r *FutureRequest) Check() []FieldError {
 	only(r.After != nil && r.Kind != KindTimer, "/after", "a timer")
 	only(r.At != nil && r.Kind != KindTimer, "/at", "a timer")
 	only(r.For != nil && r.Kind != KindWait, "/for", "a wait")
+	if r.Callback != nil {
+		f.within("/callback", r.Callback.check())
+	}
 	f.group(r.Group)
 	f.labels(r.Labels)
 	return f

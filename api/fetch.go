@@ -41,15 +41,16 @@ type Retry struct {
 	NonIdempotent bool      `json:"non_idempotent,omitzero"`
 }
 
-// Limit is shared by all fetches that name its key.
+// Limit is shared by all fetches that name its key. One that gives Concurrency or Rate says what holds for the key from
+// now on, for those that wait already, too; one that gives neither changes nothing.
 type Limit struct {
 	Key         string    `json:"key,omitzero"` // the target's host
 	Concurrency *int      `json:"concurrency,omitzero"`
-	Rate        *int      `json:"rate,omitzero"`   // starts per Period
+	Rate        *int      `json:"rate,omitzero"`   // starts in any Period
 	Period      *Duration `json:"period,omitzero"` // 1s
 }
 
-// Callback is a request that the server makes when the future is settled.
+// Callback asks for a request that the server makes when the future is settled, signed as Standard Webhooks 1.0 says.
 type Callback struct {
 	URL     string             `json:"url"`
 	Headers map[string]Strings `json:"headers,omitzero"`

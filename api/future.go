@@ -50,7 +50,7 @@ type Future struct {
 	CreatedAt     Time              `json:"created_at"`
 	StartedAt     *Time             `json:"started_at"` // of the first attempt
 	SettledAt     *Time             `json:"settled_at"`
-	ExpiresAt     *Time             `json:"expires_at"`           // when it is forgotten; nil until settled
+	ExpiresAt     *Time             `json:"expires_at"`           // nil until settled and its callback is done
 	DeadlineAt    *Time             `json:"deadline_at,omitzero"` // when it fails if not settled by then
 	DueAt         *Time             `json:"due_at,omitzero"`      // of a timer
 	Labels        map[string]string `json:"labels"`
@@ -64,6 +64,7 @@ type Future struct {
 	After         *Expr             `json:"after,omitzero"` // of a fetch that waits for it
 	Result        *Result           `json:"result"`
 	Error         *FutureError      `json:"error"`
+	Callback      *CallbackView     `json:"callback,omitzero"`
 	Links         FutureLinks       `json:"links"`
 }
 
@@ -149,7 +150,7 @@ type FutureLinks struct {
 }
 
 // FutureRequest is the body of POST /futures. Kind decides which of the others may be set: ID and Timeout for a
-// promise; After or At for a timer; For and Timeout for a wait; Group, Labels and TTL for all.
+// promise; After or At for a timer; For and Timeout for a wait; Group, Labels, TTL and Callback for all.
 type FutureRequest struct {
 	Kind    Kind              `json:"kind"`
 	ID      string            `json:"id,omitzero"`
@@ -160,6 +161,8 @@ type FutureRequest struct {
 	Group   string            `json:"group,omitzero"` // id of the group that it joins
 	Labels  map[string]string `json:"labels,omitzero"`
 	TTL     *Duration         `json:"ttl,omitzero"` // how long it is kept once settled
+
+	Callback *Callback `json:"callback,omitzero"`
 }
 
 // ResolveRequest is the body of POST /futures/{id}/resolve.

@@ -6,6 +6,7 @@ import "strings"
 const (
 	EventNameBytesMax = 200
 	PromiseIDBytesMax = 128
+	LimitKeyBytesMax  = 128
 	futurePrefix      = "fut_"
 	groupPrefix       = "grp_"
 	ulidBytes         = 26
@@ -18,6 +19,15 @@ func ValidEventName(name string) bool { return wellFormed(name, EventNameBytesMa
 // ValidLabelKey reports whether key can be the key of a label: 1 to 64 of the characters A-Z a-z 0-9 _ . / and -. A
 // colon is not among them, so that key:value is clear.
 func ValidLabelKey(key string) bool { return wellFormed(key, LabelKeyBytesMax, "_./-") }
+
+// callbackKeys begins the limit keys that the server itself gives to callbacks.
+const callbackKeys = "callback:"
+
+// ValidLimitKey reports whether a caller may name key in a limit: 1 to 128 of the characters of an event's name, not
+// starting with "callback:", which is the server's own prefix.
+func ValidLimitKey(key string) bool {
+	return !strings.HasPrefix(key, callbackKeys) && wellFormed(key, LimitKeyBytesMax, "_.:/-")
+}
 
 // ValidFutureID reports whether id can be the id of a future: one made by the server, or one that the creator of
 // a promise chose.

@@ -32,7 +32,6 @@ const (
 	CodeTooManyEvents         Code = "too-many-events"
 	CodeTooManyGroups         Code = "too-many-groups"
 	CodeInternal              Code = "internal"
-	CodeNotImplemented        Code = "not-implemented"
 	CodeDraining              Code = "draining"
 	CodeNotReady              Code = "not-ready"
 	CodeStalled               Code = "stalled"

@@ -227,8 +227,8 @@ func pauseAfter(err error, repeatable bool, tries int) (pause time.Duration, aga
 // nothingDone is the problems that pass by themselves, and that promise that the call had no effect.
 func nothingDone(code api.Code) bool {
 	switch code {
-	case api.CodeBusy, api.CodeTooManyFutures, api.CodeTooManyWaiters, api.CodeTooManyEvents, api.CodeDraining,
-		api.CodeNotReady:
+	case api.CodeBusy, api.CodeTooManyFutures, api.CodeTooManyWaiters, api.CodeTooManyEvents, api.CodeTooManyGroups,
+		api.CodeDraining, api.CodeNotReady:
 		return true
 	}
 	return false

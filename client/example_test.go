@@ -171,6 +171,32 @@ func ExampleClient_FetchBatch() {
 	// {"hello":"c"}
 }
 
+// A group holds what belongs together: it is awaited, and cancelled, as one.
+func ExampleClient_NewGroup() {
+	c, err := client.New(serverURL)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+	ctx := context.Background()
+
+	g, err := c.NewGroup(ctx, api.GroupRequest{CancelOnFailure: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, name := range []string{"a", "b", "c"} {
+		if _, err := g.Fetch(ctx, api.FetchRequest{URL: targetURL + "/hello?name=" + name}); err != nil {
+			log.Fatal(err)
+		}
+	}
+	done, err := g.Await(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(done.Members.Succeeded, "succeeded")
+	// Output: 3 succeeded
+}
+
 // What the server refuses has a code.
 func ExampleCodeOf() {
 	c, err := client.New(serverURL)

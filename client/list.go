@@ -12,6 +12,7 @@ import (
 type FutureFilter struct {
 	State  api.State
 	Kind   api.Kind
+	Group  string            // the id of a group: its members
 	Labels map[string]string // all must match
 }
 
@@ -23,6 +24,9 @@ func (c *Client) Futures(ctx context.Context, filter FutureFilter) iter.Seq2[*ap
 	}
 	if filter.Kind != "" {
 		query.Set("kind", string(filter.Kind))
+	}
+	if filter.Group != "" {
+		query.Set("group", filter.Group)
 	}
 	for key, value := range filter.Labels {
 		query.Add("label", key+":"+value)

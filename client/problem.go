@@ -24,16 +24,21 @@ func CodeOf(err error) api.Code {
 	return ""
 }
 
-// FailedError says that what was awaited is decided and failed: a future (failed or cancelled) or a wait.
+// FailedError says that what was awaited is decided and failed: a future (failed or cancelled), a group or a wait. One
+// of the three is set.
 type FailedError struct {
-	Future *api.Future     // nil for a wait
-	Answer *api.WaitAnswer // nil for a future
+	Future *api.Future
+	Group  *api.Group
+	Answer *api.WaitAnswer
 }
 
 // Error names what failed, and why.
 func (e *FailedError) Error() string {
-	if e.Future != nil {
+	switch {
+	case e.Future != nil:
 		return futureFailure(e.Future)
+	case e.Group != nil:
+		return groupFailure(e.Group)
 	}
 	var failed []string
 	for _, leaf := range e.Answer.Done {
@@ -41,6 +46,8 @@ func (e *FailedError) Error() string {
 		case leaf.Outcome != api.OutcomeFailed:
 		case leaf.Future != nil:
 			failed = append(failed, futureFailure(leaf.Future))
+		case leaf.Group != nil:
+			failed = append(failed, groupFailure(leaf.Group))
 		default:
 			failed = append(failed, leaf.Ref+" failed")
 		}

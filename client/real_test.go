@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -335,6 +336,75 @@ func TestAsCompletedYieldsEachLeafOnce(t *testing.T) {
 	}
 }
 
+// A durable wait is a future like others: it settles when its expression is decided, whoever is connected.
+func TestADurableWaitIsAFuture(t *testing.T) {
+	c, ctx := dial(t), patient(t)
+	e := c.Event(t.Name())
+	wait := must[*client.Future](t)(c.Durable(ctx, client.Any(e, client.Sleep(time.Hour))))
+	must[*api.Event](t)(e.Set(ctx, nil))
+	settled := must[*api.Future](t)(wait.Await(ctx))
+	if settled.Result.Outcome != api.OutcomeSatisfied || len(settled.Result.Done) != 1 {
+		t.Errorf("result %+v", settled.Result)
+	}
+	after := e.Expr()
+	f := must[*client.Future](t)(c.Fetch(ctx, api.FetchRequest{URL: targetURL + "/hello", After: &after}))
+	must[*api.Future](t)(f.Await(ctx))
+}
+
+// A group is awaited, cancelled and renewed as one; a member that fails closes it if it was made so.
+func TestAGroupIsOne(t *testing.T) {
+	c, ctx := dial(t), patient(t)
+	lease := api.Duration(time.Minute)
+	g := must[*client.Group](t)(c.NewGroup(ctx, api.GroupRequest{
+		CancelOnFailure: true, Lease: &lease, Labels: map[string]string{"test": t.Name()},
+	}))
+	waiting := must[*client.Future](t)(c.Create(ctx, api.FutureRequest{Kind: api.KindPromise, Group: g.ID()}))
+	if now := must[*api.Group](t)(g.Renew(ctx)); now.Members.Pending != 1 || g.Seen() != now {
+		t.Errorf("renewed: %+v", now)
+	}
+	kept, leave := context.WithCancelCause(ctx)
+	why := errors.New("enough")
+	leave(why)
+	if err := g.Keep(kept); !errors.Is(err, why) {
+		t.Errorf("keep: %v", err)
+	}
+	must[*client.Future](t)(g.Fetch(ctx, api.FetchRequest{URL: targetURL + "/missing"}))
+	failed := &client.FailedError{}
+	if now, err := g.Await(ctx); !errors.As(err, &failed) || failed.Group != now || now.State != api.GroupClosed {
+		t.Errorf("await: %+v, %v", now, err)
+	}
+	if _, err := waiting.Await(ctx); !errors.As(err, &failed) || failed.Future.State != api.StateCancelled {
+		t.Errorf("the other member: %v", err)
+	}
+	if _, err := c.Wait(ctx, client.All(g)); err == nil || !strings.Contains(err.Error(), g.ID()) {
+		t.Errorf("wait: %v", err)
+	}
+	if err := g.Keep(ctx); client.CodeOf(err) != api.CodeGroupClosed {
+		t.Errorf("keep what is closed: %v", err)
+	}
+	must[*api.Group](t)(g.Cancel(ctx))
+	members := 0
+	for f, err := range c.Futures(ctx, client.FutureFilter{Group: g.ID()}) {
+		if err != nil || f.Group != g.ID() {
+			t.Fatalf("member %+v, %v", f, err)
+		}
+		members++
+	}
+	listed := 0
+	for now, err := range c.Groups(ctx, map[string]string{"test": t.Name()}) {
+		if err != nil || now.ID != g.ID() {
+			t.Fatalf("group %+v, %v", now, err)
+		}
+		listed++
+	}
+	if members != 2 || listed != 1 {
+		t.Errorf("%d members, listed %d times", members, listed)
+	}
+	if _, err := c.Group("grp_x").Get(ctx); client.CodeOf(err) != api.CodeInvalidRequest {
+		t.Errorf("an id that cannot be: %v", err)
+	}
+}
+
 // A context that ends ends the wait, with its cause, and the answer shows what is still pending.
 func TestAContextEndsAWait(t *testing.T) {
 	c := dial(t)
@@ -435,12 +505,26 @@ func TestWaitsSurviveARestartOfTheServer(t *testing.T) {
 	}))
 	promise := must[*client.Future](t)(c.Promise(ctx, "kept"))
 	e := c.Event("kept")
-	errs := make(chan error, 3)
+	before := must[*client.Future](t)(c.Promise(ctx, "before"))
+	must[*api.Future](t)(before.Resolve(ctx, 1))
+	errs := make(chan error, 4)
 	go func() { errs <- second(promise.Await(ctx)) }()
 	go func() { errs <- second(e.Wait(ctx)) }()
 	go func() { errs <- second(c.Wait(ctx, client.All(promise, e))) }()
-	for { // all three are held
-		if state := must[*api.LoopState](t)(c.Loop(ctx)); state.Waiters == 3 {
+	var completed []string // over a stream, whose first message came before the restart
+	first := make(chan struct{})
+	go func() {
+		var fault error
+		for leaf, err := range c.AsCompleted(ctx, before, promise, e) {
+			if completed, fault = append(completed, leaf.Ref), err; len(completed) == 1 {
+				close(first)
+			}
+		}
+		errs <- fault
+	}()
+	<-first
+	for { // all four are held
+		if state := must[*api.LoopState](t)(c.Loop(ctx)); state.Waiters == 4 {
 			break
 		}
 	}
@@ -451,10 +535,14 @@ func TestWaitsSurviveARestartOfTheServer(t *testing.T) {
 	server(t, "--addr", addr, "--data-dir", dir)
 	must[*api.Event](t)(e.Set(ctx, nil))
 	must[*api.Future](t)(promise.Resolve(ctx, "still here"))
-	for range 3 {
+	for range 4 {
 		if err := <-errs; err != nil {
 			t.Error(err)
 		}
+	}
+	slices.Sort(completed) // what happened before the stream was back comes in the order in which it was named
+	if diff := cmp.Diff([]string{"event:kept", "future:before", "future:kept"}, completed); diff != "" {
+		t.Errorf("completed (-want +got):\n%s", diff)
 	}
 }
 

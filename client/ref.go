@@ -7,7 +7,7 @@ import (
 	"github.com/awaitd/awaitd/api"
 )
 
-// Ref is what can be waited for: a *Future, an *Event, or an Expr over them.
+// Ref is what can be waited for: a *Future, an *Event, a *Group, or an Expr over them.
 type Ref interface {
 	Expr() api.Expr
 }
@@ -37,7 +37,7 @@ func Sleep(d time.Duration) Expr { return Expr{Op: api.OpSleep, Sleep: d} }
 func Until(t time.Time) Expr { return Expr{Op: api.OpUntil, Until: api.TimeOf(t).Time} }
 
 // ParseRef reads the short form of one thing to wait for: "event:NAME", a bare NAME for the same, "fut_…", "future:ID",
-// "sleep:5s" or "until:TIME".
+// "group:ID", "sleep:5s" or "until:TIME".
 func ParseRef(text string) (Expr, error) {
 	parsed, err := api.ParseQuery(url.Values{"all": {text}})
 	switch {

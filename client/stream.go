@@ -53,10 +53,6 @@ func (w *waiting) follow(ctx context.Context, what call) (decided bool, err erro
 	ctx, cut := context.WithCancel(ctx)
 	defer cut()
 	resp, err := w.c.open(ctx, what)
-	if CodeOf(err) == api.CodeNotImplemented {
-		w.c.streamless.Store(true)
-		return false, nil
-	}
 	if err != nil {
 		return false, err
 	}

@@ -34,76 +34,114 @@ func need(t *testing.T, programs ...string) {
 // world is a server and a flaky target, each a process of its own.
 type world struct{ awaitd, target string }
 
-// start builds the programs and starts server and target on free ports.
+// start starts server and target on free ports.
 func start(t *testing.T) world {
 	t.Helper()
-	bin := t.TempDir()
-	build := exec.Command(
-		"go",
-		"build",
-		"-o",
-		bin+string(filepath.Separator),
-		"../cmd/server",
-		"../cmd/await",
-		"./flaky",
-		"./release",
-	)
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
-	}
-	t.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
-	w := world{
-		awaitd: launch(
-			t,
-			`"url":"(http://[^"]+)"`,
-			"server",
-			"--addr",
-			"127.0.0.1:0",
-			"--data-dir",
-			t.TempDir(),
-			"--allow-target",
-			"127.0.0.1/32",
-			"--log-format",
-			"json",
-		),
-		target: launch(t, `on (http://\S+)`, "flaky", "127.0.0.1:0"),
-	}
+	build(t)
+	awaitd := launch(t, `"url":"(http://[^"]+)"`, "awaitd", "--addr", "127.0.0.1:0", "--data-dir", t.TempDir(),
+		"--allow-target", "127.0.0.1/32", "--log-format", "json")
+	w := world{awaitd: awaitd.url, target: launch(t, `on (http://\S+)`, "flaky", "127.0.0.1:0").url}
 	t.Setenv("AWAITD_URL", w.awaitd)
 	t.Setenv("TARGET_URL", w.target)
 	return w
 }
 
-// launch starts a program, ends it with the test, and returns what the pattern finds in its first lines.
-func launch(t *testing.T, pattern string, name string, args ...string) string {
+// programs is the folder of the programs that build built, once for all tests.
+var programs string
+
+// TestMain removes what was built.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if programs != "" {
+		_ = os.RemoveAll(programs)
+	}
+	os.Exit(code)
+}
+
+// build builds the programs and puts them on the PATH of a test.
+func build(t *testing.T) {
 	t.Helper()
-	cmd := exec.Command(name, args...)
+	if programs == "" {
+		folder, err := os.MkdirTemp("", "awaitd-examples-")
+		if err != nil {
+			t.Fatal(err)
+		}
+		programs = folder
+		for name, from := range map[string]string{
+			"awaitd": "../cmd/server", "await": "../cmd/await", "flaky": "./flaky", "release": "./release",
+			"webhook": "./webhook",
+		} {
+			cmd := exec.Command("go", "build", "-o", filepath.Join(folder, name), from)
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Fatalf("build: %v\n%s", err, out)
+			}
+		}
+	}
+	t.Setenv("PATH", programs+string(os.PathListSeparator)+os.Getenv("PATH"))
+}
+
+// A program runs until its test ends.
+type program struct {
+	cmd    *exec.Cmd
+	url    string // where it listens
+	killed bool
+}
+
+func (p *program) addr() string { return strings.TrimPrefix(p.url, "http://") }
+
+// kill ends it as a power failure does.
+func (p *program) kill(t *testing.T) {
+	t.Helper()
+	p.killed = true
+	if err := p.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = p.cmd.Wait() // says that it was killed
+}
+
+// launch starts a program; its URL is what the pattern finds in its first lines.
+func launch(t *testing.T, pattern, name string, args ...string) *program {
+	t.Helper()
+	return launchIn(t, "", pattern, name, args...)
+}
+
+func launchIn(t *testing.T, folder, pattern, name string, args ...string) *program {
+	t.Helper()
+	p := &program{cmd: exec.Command(name, args...)}
+	p.cmd.Dir = folder
 	out, in, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd.Stdout, cmd.Stderr = in, in
-	if err := cmd.Start(); err != nil {
+	p.cmd.Stdout, p.cmd.Stderr = in, in
+	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	_ = in.Close()
 	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		err := cmd.Wait()
+		if p.killed {
+			return
+		}
+		_ = p.cmd.Process.Signal(syscall.SIGTERM)
+		err := p.cmd.Wait()
 		var exit *exec.ExitError
-		if name == "server" && err != nil || err != nil && !errors.As(err, &exit) {
+		if name == "awaitd" && err != nil || err != nil && !errors.As(err, &exit) {
 			t.Errorf("%s ended with %v", name, err)
 		}
 	})
+	var said strings.Builder
 	lines := bufio.NewScanner(out)
 	find := regexp.MustCompile(pattern)
 	for lines.Scan() {
 		if m := find.FindStringSubmatch(lines.Text()); m != nil {
+			p.url = m[1]
 			go func() { _, _ = io.Copy(io.Discard, out) }()
-			return m[1]
+			return p
 		}
+		said.WriteString(lines.Text() + "\n")
 	}
-	t.Fatalf("%s ended before it said where it listens", name)
-	return ""
+	t.Fatalf("%s ended before it said where it listens:\n%s", name, said.String())
+	return nil
 }
 
 // The shell script gets all 20 answers, though every third target failed twice.

@@ -49,6 +49,12 @@ func (t *Table) Add(name, unit string, value float64) {
 	t.units[name] = unit
 }
 
+// Median is that of a figure that was added.
+func (t *Table) Median(name string) float64 {
+	v := slices.Sorted(slices.Values(t.values[name]))
+	return v[len(v)/2]
+}
+
 // Print writes the table in Markdown.
 func (t *Table) Print() {
 	fmt.Println("| figure | median | least | most |")

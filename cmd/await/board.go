@@ -5,6 +5,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/term"
@@ -23,11 +24,20 @@ type board struct {
 	told    int        // of them are done
 	drawn   int        // lines of the block that is on the screen
 	spin    int
+	trouble atomic.Pointer[trouble] // the last failure after which a call was tried again; nil for none
 }
 
-// board is for a wait that is about to begin. Only who has both outputs before the eyes gets a block: it would be in
+// trouble is shown for troubleShown, which is longer than the longest pause between two tries.
+type trouble struct {
+	text string
+	at   time.Time
+}
+
+const troubleShown = 6 * time.Second
+
+// newBoard is for a wait that is about to begin. Only who has both outputs before the eyes gets a block: it would be in
 // the way of what is piped.
-func (s *session) board(expr api.Expr) *board {
+func (s *session) newBoard(expr api.Expr) *board {
 	b := &board{s: s, started: time.Now(), colour: coloured(s.notes)}
 	b.live = !s.json && isTerminal(s.out) && isTerminal(s.notes) && os.Getenv("TERM") != "dumb"
 	b.add(expr)
@@ -58,6 +68,8 @@ func (b *board) show(wait func(completed func(api.Leaf)) (*api.WaitAnswer, error
 	ticker := time.NewTicker(frame)
 	defer ticker.Stop()
 	if b.live {
+		b.s.board.Store(b)
+		defer b.s.board.Store(nil)
 		fmt.Fprint(b.s.notes, "\x1b[?25l") // no cursor
 		defer fmt.Fprint(b.s.notes, "\x1b[?25h")
 	}
@@ -116,6 +128,9 @@ func leafGist(leaf api.Leaf) string {
 		return joined([]string{stateWord(leaf.Future), gist(leaf.Future)})
 	case leaf.Future != nil:
 		return gist(leaf.Future)
+	case leaf.Group != nil:
+		m := leaf.Group.Members
+		return fmt.Sprintf("%d pending, %d succeeded, %d failed, %d cancelled", m.Pending, m.Succeeded, m.Failed, m.Cancelled)
 	case leaf.Event != nil:
 		return joined([]string{
 			fmt.Sprintf("generation %d", leaf.Event.Generation), short(payloadText(leaf.Event.Payload), shownRunesMax),
@@ -138,6 +153,9 @@ func (b *board) draw() {
 	b.spin++
 	lines := []string{fmt.Sprintf("%c %d of %d done, %s", spinner[b.spin%len(spinner)], b.told, len(b.leaves),
 		round(time.Since(b.started)))}
+	if t := b.trouble.Load(); t != nil && time.Since(t.at) < troubleShown {
+		lines[0] = short(lines[0]+"; trying again: "+t.text, width)
+	}
 	shown := b.chosen(height - 3)
 	for _, leaf := range shown {
 		lines = append(lines, b.row(leaf, width))

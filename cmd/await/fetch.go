@@ -26,6 +26,7 @@ type fetchCommand struct {
 	After          []string          `placeholder:"REF" sep:"none" complete:"refs" help:"Start only when this is there. Repeatable; all must be."`
 	AcceptStatus   []string          `placeholder:"STATUS" help:"What is a success, such as 2xx,404."`
 	Sets           string            `placeholder:"EVENT" complete:"events" help:"An event to set on success."`
+	Group          string            `placeholder:"ID" help:"The group that it joins."`
 	Label          map[string]string `placeholder:"KEY=VALUE" help:"A label to find it by. Repeatable."`
 	TTL            *duration         `name:"ttl" placeholder:"DURATION" help:"How long it is kept once settled (24h)."`
 	Key            string            `placeholder:"KEY" help:"An idempotency key: the same command with the same key finds what the first one created."`
@@ -103,7 +104,7 @@ func (f *fetchCommand) watch(ctx context.Context, s *session, c *client.Client, 
 func (f *fetchCommand) request(stdin io.Reader) (r api.FetchRequest, err error) {
 	r = api.FetchRequest{
 		Method: f.Method, Timeout: f.AttemptTimeout.wire(), Delay: f.Delay.wire(), AcceptStatus: f.AcceptStatus,
-		Sets: f.Sets, Labels: f.Label, TTL: f.TTL.wire(),
+		Sets: f.Sets, Group: f.Group, Labels: f.Label, TTL: f.TTL.wire(),
 	}
 	if f.Deadline != nil {
 		r.Deadline = &api.Deadline{In: api.Duration(f.Deadline.Duration)}

@@ -111,6 +111,7 @@ func (k *cancelCommand) Run(ctx context.Context, s *session, c *client.Client) e
 type lsCommand struct {
 	State string            `enum:",pending,running,succeeded,failed,cancelled" default:"" placeholder:"STATE" help:"Only those in this state: pending, running, succeeded, failed or cancelled."`
 	Kind  string            `enum:",fetch,promise,timer,wait" default:"" placeholder:"KIND" help:"Only those of this kind: fetch, promise, timer or wait."`
+	Group string            `placeholder:"ID" help:"Only members of this group."`
 	Label map[string]string `placeholder:"KEY=VALUE" help:"Only those with this label. Repeatable; all must match."`
 	Limit int               `short:"n" default:"50" help:"At most so many; 0 for all."`
 	Quiet bool              `short:"q" help:"Print only the ids."`
@@ -126,7 +127,7 @@ func (lsCommand) Help() string {
 
 // Run lists futures.
 func (l *lsCommand) Run(ctx context.Context, s *session, c *client.Client) error {
-	filter := client.FutureFilter{State: api.State(l.State), Kind: api.Kind(l.Kind), Labels: l.Label}
+	filter := client.FutureFilter{State: api.State(l.State), Kind: api.Kind(l.Kind), Group: l.Group, Labels: l.Label}
 	rows := [][]string{{"ID", "KIND", "STATE", "AGE", "WHAT"}}
 	n := 0
 	for f, err := range c.Futures(ctx, filter) {

@@ -110,7 +110,7 @@ func loopLines(state, before *api.LoopState, linesMax int) []string {
 		since := round(state.Now.Sub(w.Since.Time))
 		what := "all futures"
 		if w.For != nil {
-			what = exprText(*w.For)
+			what = exprText(w.For)
 		}
 		lines = append(lines, fmt.Sprintf("%-8s  %-6s  %-9s  %4d  %7d  %s", since, w.Kind, w.Outcome, w.Done, w.Pending,
 			printable(what)))

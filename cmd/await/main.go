@@ -40,7 +40,8 @@ type commands struct {
 
 const description = `Await what happens elsewhere: HTTP requests that a server makes for you, webhooks, CI jobs, people.
 
-A REF is event:NAME (or just NAME), the id of a future (fut_…), future:ID for a promise, sleep:5s or until:TIME.
+A REF is event:NAME (or just NAME), the id of a future (fut_…), future:ID for a promise, group:ID, sleep:5s or
+until:TIME.
 
 Exit status: 0 satisfied, 1 failed, 2 usage, 124 timeout, 130 interrupted.
 

@@ -86,7 +86,7 @@ func gist(f *api.Future) string {
 		parts = append(parts, f.Request.Method+" "+f.Request.URL)
 	}
 	if f.For != nil {
-		parts = append(parts, short(exprText(*f.For), shownRunesMax))
+		parts = append(parts, short(exprText(f.For), shownRunesMax))
 	}
 	switch {
 	case f.Error != nil:
@@ -115,8 +115,11 @@ func resultGist(f *api.Future) string {
 	return short(string(r.JSON), shownRunesMax)
 }
 
-// exprText is an expression, or a pointer to one, as one would type it into a request.
-func exprText(e any) string {
+// exprText is an expression as one would type it into a request; nil is that of a stream of all futures.
+func exprText(e *api.Expr) string {
+	if e == nil {
+		return "all futures"
+	}
 	text, err := json.Marshal(e)
 	if err != nil {
 		return err.Error()
@@ -149,7 +152,7 @@ func round(d time.Duration) string {
 	case d < time.Minute:
 		return d.Truncate(time.Second).String()
 	case d < time.Hour:
-		return strings.TrimSuffix(d.Truncate(time.Second).String(), "0s")
+		return d.Truncate(time.Second).String()
 	case d < 48*time.Hour:
 		return strings.TrimSuffix(d.Truncate(time.Minute).String(), "0s")
 	default:
@@ -167,7 +170,7 @@ func (s *session) showFuture(f *api.Future) error {
 		rows = append(rows, []string{"request", f.Request.Method + " " + f.Request.URL})
 	}
 	if f.For != nil {
-		rows = append(rows, []string{"for", exprText(*f.For)})
+		rows = append(rows, []string{"for", exprText(f.For)})
 	}
 	for _, label := range labelTexts(f.Labels) {
 		rows = append(rows, []string{"label", label})

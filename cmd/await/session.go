@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -28,7 +29,8 @@ type session struct {
 	out    *os.File // what was asked for
 	notes  *os.File // what a person may want to know beside it
 	json   bool
-	tried  sync.Once // to tell that a call is tried again
+	board  atomic.Pointer[board] // the block on the screen, if there is one: it tells what goes wrong
+	tried  sync.Once             // to tell it where there is none
 	ending []func()
 }
 
@@ -81,9 +83,13 @@ func dial(s *session, c *connection) (*client.Client, error) {
 	return made, nil
 }
 
-// retrying tells once a person who would wonder why nothing happens.
+// retrying tells a person who would wonder why nothing happens: once, or for as long as it lasts in a block. Any
+// goroutine that makes a call may come here.
 func (s *session) retrying(err error, _ time.Duration) {
-	if isTerminal(s.notes) {
+	switch b := s.board.Load(); {
+	case b != nil:
+		b.trouble.Store(&trouble{printable(err.Error()), time.Now()})
+	case isTerminal(s.notes):
 		s.tried.Do(func() { fmt.Fprintf(s.notes, "await: %s; trying again\n", printable(err.Error())) })
 	}
 }

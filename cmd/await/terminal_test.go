@@ -306,4 +306,12 @@ func TestAPersonIsToldWhyNothingHappens(t *testing.T) {
 	if n := strings.Count(s.text(), "trying again"); n != 1 {
 		t.Errorf("told %d times:\n%s", n, s.text())
 	}
+	block := onScreen(t, []string{"AWAITD_URL=http://127.0.0.1:1", "AWAITD_PATIENCE=3s"}, "await", "all", "a")
+	block.see(`(?m)^. 0 of 1 done, \d+s; trying again: Post "http://127.0.0.\S*$\n  · event:a  pending for \d+s$`)
+	if code := block.end(); code != exitFailed {
+		t.Errorf("exit status %d", code)
+	}
+	if n := strings.Count(block.text(), "event:a"); n != 1 {
+		t.Errorf("the block was not taken away:\n%s", block.text())
+	}
 }

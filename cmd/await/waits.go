@@ -25,7 +25,7 @@ Examples:
 `
 
 type allCommand struct {
-	Refs []string `arg:"" name:"ref" complete:"refs" help:"What to wait for: NAME, event:NAME, fut_…, future:ID, sleep:5s or until:TIME."`
+	Refs []string `arg:"" name:"ref" complete:"refs" help:"What to wait for: NAME, event:NAME, fut_…, future:ID, group:ID, sleep:5s or until:TIME."`
 	waiting
 }
 
@@ -46,7 +46,7 @@ func (w *allCommand) Run(ctx context.Context, s *session, c *client.Client) erro
 }
 
 type anyCommand struct {
-	Refs []string `arg:"" name:"ref" complete:"refs" help:"What to wait for: NAME, event:NAME, fut_…, future:ID, sleep:5s or until:TIME."`
+	Refs []string `arg:"" name:"ref" complete:"refs" help:"What to wait for: NAME, event:NAME, fut_…, future:ID, group:ID, sleep:5s or until:TIME."`
 	waiting
 }
 
@@ -68,7 +68,7 @@ func (w *anyCommand) Run(ctx context.Context, s *session, c *client.Client) erro
 
 type atLeastCommand struct {
 	K    int      `arg:"" help:"How many are enough."`
-	Refs []string `arg:"" name:"ref" complete:"refs" help:"What to wait for: NAME, event:NAME, fut_…, future:ID, sleep:5s or until:TIME."`
+	Refs []string `arg:"" name:"ref" complete:"refs" help:"What to wait for: NAME, event:NAME, fut_…, future:ID, group:ID, sleep:5s or until:TIME."`
 	waiting
 }
 
@@ -118,7 +118,7 @@ func (s *session) watch(
 ) (*api.WaitAnswer, error) {
 	ctx, stop := limit.bound(ctx)
 	defer stop()
-	answer, err := s.board(expr.Expr()).show(func(completed func(api.Leaf)) (*api.WaitAnswer, error) {
+	answer, err := s.newBoard(expr.Expr()).show(func(completed func(api.Leaf)) (*api.WaitAnswer, error) {
 		return c.Wait(ctx, expr, append(options, client.Each(completed))...)
 	})
 	switch {

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 )
 
@@ -70,6 +71,18 @@ func (p *process) kill() {
 	_ = p.command.Process.Kill()
 	p.logged.Wait()
 	_ = p.command.Wait() // killed, as was meant
+}
+
+// end ends it by SIGTERM, and waits for it.
+func (p *process) end() {
+	p.Helper()
+	if err := p.command.Process.Signal(syscall.SIGTERM); err != nil {
+		p.Fatal(err)
+	}
+	p.logged.Wait()
+	if err := p.command.Wait(); err != nil {
+		p.Errorf("it ended with %v", err)
+	}
 }
 
 // call makes a request and gives status and body.

@@ -4,7 +4,8 @@
 //
 // GET /item/N answers {"item":N,"tries":K} after 50 to 400 ms. Every third item fails the first two times with 503,
 // every seventh keeps the caller waiting for 2 s the first time. POST /echo sends the body back. GET /count says how
-// often each item has been asked for.
+// often each item has been asked for. POST /chat/MODEL answers like a model: quick after 0.1 s, slow after 30 s, busy
+// with 429 the first time.
 package main
 
 import (
@@ -38,6 +39,7 @@ type target struct {
 	http.ServeMux
 	mu    sync.Mutex
 	tries map[int]int
+	busy  int // how often the busy model was asked
 }
 
 func newTarget() *target {
@@ -45,6 +47,7 @@ func newTarget() *target {
 	t.HandleFunc("GET /item/{n}", t.item)
 	t.HandleFunc("POST /echo", echo)
 	t.HandleFunc("GET /count", t.count)
+	t.HandleFunc("POST /chat/{model}", t.chat)
 	return t
 }
 
@@ -77,6 +80,36 @@ func (t *target) item(w http.ResponseWriter, r *http.Request) {
 func echo(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", r.Header.Get("Content-Type"))
 	_, _ = io.Copy(w, io.LimitReader(r.Body, 1<<20))
+}
+
+func (t *target) chat(w http.ResponseWriter, r *http.Request) {
+	model := r.PathValue("model")
+	thought := map[string]time.Duration{"quick": 100 * time.Millisecond, "slow": 30 * time.Second, "busy": 0}
+	after, known := thought[model]
+	if !known {
+		http.Error(w, "there is no such model", http.StatusNotFound)
+		return
+	}
+	_, _ = io.Copy(io.Discard, r.Body) // else nobody notices that the caller goes
+	select {
+	case <-time.After(after):
+	case <-r.Context().Done():
+		return
+	}
+	if model == "busy" && t.first() {
+		w.Header().Set("Retry-After", "1")
+		http.Error(w, "too many requests", http.StatusTooManyRequests)
+		return
+	}
+	answer(w, map[string]string{"model": model, "text": "42"})
+}
+
+// first reports whether the busy model is asked for the first time.
+func (t *target) first() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.busy++
+	return t.busy == 1
 }
 
 func (t *target) count(w http.ResponseWriter, _ *http.Request) {

@@ -24,6 +24,7 @@ import (
 	"github.com/awaitd/awaitd/internal/sequence"
 	"github.com/awaitd/awaitd/internal/server"
 	"github.com/awaitd/awaitd/internal/store"
+	"github.com/awaitd/awaitd/internal/webhook"
 )
 
 // App is one server. Several can live in one process: each has its own loop, registry and listener.
@@ -36,6 +37,8 @@ type App struct {
 	guard    *fetch.Guard
 	fetcher  *fetch.Fetcher
 	kernel   *await.Kernel
+	signer   *webhook.Signer
+	server   *server.Server
 	http     *http.Server
 	gate     gate
 	closers  []closer
@@ -81,12 +84,18 @@ func (a *App) build() (err error) {
 	if err != nil {
 		return err
 	}
+	if err = a.buildSigner(); err != nil {
+		return err
+	}
 	if err = a.buildFetcher(); err != nil {
 		return err
 	}
 	a.onClose("fetcher", func() error { return a.fetcher.Close(context.Background()) })
 	limits := await.DefaultLimits()
 	limits.WorkersMax = a.options.Workers
+	if limits.HostAttemptsMax = a.options.HostConcurrency; limits.HostAttemptsMax == 0 {
+		limits.HostAttemptsMax = (limits.WorkersMax + 1) / 2
+	}
 	limits.FuturesPendingMax = a.options.MaxPending
 	limits.PendingBytesMax = int64(a.options.MaxPendingBytes)
 	limits.WaitersMax = a.options.MaxWaiters
@@ -144,6 +153,7 @@ func (a *App) buildFetcher() (err error) {
 		Done:       func(o *record.Outcome) { a.kernel.Outcome(o) },
 		Rand:       random,
 		Now:        func() time.Time { return a.kernel.Wall() },
+		Compose:    a.compose,
 		Log:        a.log,
 	})
 	return err
@@ -166,17 +176,19 @@ func (a *App) buildServer(registry *prometheus.Registry) error {
 	if a.keys == nil && !a.options.InsecureListen {
 		hosts = []string{}
 	}
-	s, err := server.New(server.Options{
+	var err error
+	a.server, err = server.New(server.Options{
 		Kernel: a.kernel, Bodies: a.store, Metrics: registry, Keys: a.keys, HostsAllowed: hosts,
 		Now: a.kernel.Wall, Admit: a.guard.Admit,
 		Room: a.store.Room, Ready: a.writable, Spare: a.store.Spare, WaitMax: a.options.MaxWait,
+		WebhookKey:   a.signer.Public(),
 		KeyTTL:       a.options.IdempotencyTTL,
 		BodyBytesMax: int64(a.options.MaxBody), Console: console.New(), Log: a.log,
 	})
 	if err != nil {
 		return err
 	}
-	a.http = s.HTTPServer()
+	a.http = a.server.HTTPServer()
 	a.gate.next = a.http.Handler
 	a.http.Handler = &a.gate
 	return nil

@@ -51,6 +51,11 @@ func launch(t *testing.T, o Options) *running {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return launchApp(t, a)
+}
+
+func launchApp(t *testing.T, a *App) *running {
+	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	r := &running{
 		T: t, url: "http://" + a.Addr().String(), stop: stop, ended: make(chan error, 1),

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/awaitd/awaitd/internal/fetch"
+	"github.com/awaitd/awaitd/internal/webhook"
 )
 
 // Options are the settings of a server. Flag, environment variable (AWAITD_…) and field share a name; the tags say
@@ -29,6 +30,8 @@ type Options struct {
 	AllowTarget      []string      `placeholder:"TARGET" help:"Let fetches reach this too: a CIDR, an address, a host name, or one of these with a port. Repeatable. Nothing private is reachable without it."`
 	EgressReportOnly bool          `help:"Fetch from targets that the rules refuse, too, and log what they would have been refused for. For moving an installation to the rules; until then it is open to its whole network."`
 	Workers          int           `default:"256" help:"Attempts under way at once. Further fetches queue, hosts taking turns."`
+	HostConcurrency  int           `default:"0" help:"Attempts under way at one host at once. 0 is half of --workers, so that a host that hangs leaves the others theirs."`
+	WebhookSecret    []string      `placeholder:"whsec_…" help:"Sign callbacks with this secret: whsec_ and 24 to 64 bytes in base64. Repeatable, so that one can replace another. Without it a secret is made at the first start, kept in the data directory and shown once, in the log."`
 	MaxWait          time.Duration `default:"60s" help:"Longest time that a caller is held. Longer wishes are clipped."`
 	MaxBody          Bytes         `default:"16MiB" help:"Longest answer of a target that is kept. Longer ones fail with too_large."`
 	FutureTTL        time.Duration `default:"24h" help:"How long a settled future is kept when its submit does not say."`
@@ -81,6 +84,7 @@ func (o *Options) validate() error {
 	}
 	need(o.Memory || o.DataDir != "", "--data-dir is empty: name a directory, or say --memory")
 	need(o.Workers >= 1 && o.Workers <= 100_000, "--workers is %d, must be from 1 to 100000", o.Workers)
+	need(o.HostConcurrency >= 0, "--host-concurrency is %d, must be 0 or more", o.HostConcurrency)
 	need(o.MaxWait > 0 && o.MaxWait <= time.Hour, "--max-wait is %v, must be more than 0 and at most 1h", o.MaxWait)
 	need(o.MaxBody > 0 && o.MaxBody <= bodyBytesMost, "--max-body is %d bytes, must be from 1B to 1GiB", o.MaxBody)
 	need(o.FutureTTL > 0, "--future-ttl is %v, must be more than 0", o.FutureTTL)
@@ -91,6 +95,11 @@ func (o *Options) validate() error {
 	need(o.MaxPendingBytes >= 1, "--max-pending-bytes is %d, must be at least 1B", o.MaxPendingBytes)
 	need(o.MaxWaiters >= 1, "--max-waiters is %d, must be at least 1", o.MaxWaiters)
 	need(o.Grace >= 0 && o.Grace <= time.Hour, "--grace is %v, must be from 0s to 1h", o.Grace)
+	for _, secret := range o.WebhookSecret {
+		if _, err := webhook.ParseSecret(secret); err != nil {
+			faults = append(faults, fmt.Errorf("--webhook-secret: %w", err))
+		}
+	}
 	if err := o.validateAddr(); err != nil {
 		faults = append(faults, err)
 	}

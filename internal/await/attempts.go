@@ -1,6 +1,8 @@
 package await
 
 import (
+	"strings"
+
 	"github.com/awaitd/awaitd/internal/fetch"
 	"github.com/awaitd/awaitd/internal/loop"
 	"github.com/awaitd/awaitd/internal/record"
@@ -8,21 +10,10 @@ import (
 
 var zeroTimer loop.WheelHandle
 
-// startQueued starts as many queued fetches as there are free workers; none while the server drains.
-func (s *State) startQueued() {
-	for s.running < s.limits.WorkersMax && !s.draining {
-		f := s.queue.pop()
-		if f == nil {
-			return
-		}
-		s.start(f)
-	}
-}
-
 // start marks f as running. The attempt itself begins when this turn is committed: an attempt that was made is
 // always remembered.
-func (s *State) start(f *future) {
-	s.running++
+func (s *State) start(f *future, h *host) {
+	s.takeOff(f.fact.ID, f, h)
 	s.change(f, func(fact *record.Future) {
 		fact.State = record.StateRunning
 		fact.Reason = record.ReasonNone
@@ -53,7 +44,13 @@ func (a abort) release(k *Kernel) { k.fetcher.Abort(a.id) }
 
 // outcome takes the end of an attempt: the future settles, or waits for its next attempt.
 func (s *State) outcome(c *record.Outcome) {
-	s.running--
+	if !s.land(c.ID, &c.Attempt) {
+		return
+	}
+	if strings.HasSuffix(c.ID, callbackJob) {
+		s.delivered(c)
+		return
+	}
 	s.tally.attempted(c)
 	f := s.futures[c.ID]
 	if f == nil || f.fact.State != record.StateRunning || c.Attempt.N != len(f.fact.Attempts)+1 {

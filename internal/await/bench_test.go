@@ -33,7 +33,7 @@ func benchKernel(b *testing.B) *Kernel {
 	b.Helper()
 	f := &instant{}
 	limits := DefaultLimits()
-	limits.WorkersMax = 1 << 20
+	limits.WorkersMax, limits.HostAttemptsMax = 1<<20, 1<<20
 	k, err := New(Options{
 		Limits: limits, Store: store.OpenMemory(), Sequencer: sequence.NewLocal(0), Fetcher: f, Wall: time.Now(),
 	})

@@ -7,6 +7,7 @@ import (
 	"hash/fnv"
 
 	"github.com/awaitd/awaitd/api"
+	"github.com/awaitd/awaitd/internal/events"
 	"github.com/awaitd/awaitd/internal/record"
 )
 
@@ -130,31 +131,32 @@ func appendLeaf(b []byte, leaf *api.Expr) []byte {
 	return b
 }
 
-// goOn lets w, of which nothing has been looked at, begin where c stands.
-func (w *wait) goOn(c *Cursor, known map[string]*record.Future) {
+// goOn lets w, of which nothing has been looked at, begin where c stands. What was not told in time is left to look.
+func (w *wait) goOn(c *Cursor) {
 	w.began, w.since = c.began, c.serial
-	outcome := func(n int) Outcome {
-		if c.failed.has(n) {
-			return Failed
-		}
-		return Satisfied
-	}
 	for n := range w.leaves {
 		if c.decided.has(n) && !c.untold.has(n) {
-			w.leaves[n].enter(outcome(n))
-			w.leaves[n].rise(outcome(n))
+			w.leaves[n].enter(c.outcome(n))
+			w.leaves[n].rise(c.outcome(n))
 		}
 	}
 	w.told = len(w.order)
-	for n := range w.leaves {
-		if c.untold.has(n) {
-			at, fact := w.leaves[n].stands(known)
-			w.leaves[n].decide(outcome(n), at, fact)
-		}
-	}
 }
 
-// stands is what is still known of what decided a leaf that was not told in time.
+// outcome is that of a decided leaf.
+func (c *Cursor) outcome(n int) Outcome {
+	if c.failed.has(n) {
+		return Failed
+	}
+	return Satisfied
+}
+
+// retold is a leaf of c that was not told in time, with what is still known of what decided it.
+func (l *leaf) retold(c *Cursor, known map[string]*record.Future) happening {
+	at, fact := l.stands(known)
+	return happening{l, c.outcome(int(l.number)), at, fact}
+}
+
 func (l *leaf) stands(known map[string]*record.Future) (record.Time, any) {
 	s := l.wait.state
 	switch l.expr.Op {
@@ -164,7 +166,7 @@ func (l *leaf) stands(known map[string]*record.Future) (record.Time, any) {
 		}
 	case api.OpGroup:
 		if g := s.groups[l.expr.Ref]; g != nil {
-			return s.at, g.fact
+			return events.Time(g.fact.Serial), g.fact
 		}
 	case api.OpFuture:
 		fact := known[l.expr.Ref]

@@ -26,6 +26,33 @@ func (h *house) ask(expr, cursor, want string) (next string) {
 	return a.Cursor.String()
 }
 
+// What was decided before anybody asked is told in the order in which it happened, and what happened at one time in
+// that of the expression; by an answer and by a future alike.
+func TestWhatHappenedFirstIsToldFirst(t *testing.T) {
+	inHouse(t, small(), func(h *house) {
+		all := `{"all":["event:a","future:p",` + groupExpr("G") + `,"event:b","event:c","until:1999-12-31T23:59:59Z"]}`
+		h.promise("p")
+		h.group(record.CreateGroup{ID: groupID("G")})
+		h.create(memberOf("G", aPromise("m")))
+		for _, next := range []string{"set c", "+m", "+p", "set b, set a"} {
+			time.Sleep(time.Second)
+			h.happens(next)
+		}
+		time.Sleep(time.Second)
+		const first = "until:1999-12-31T23:59:59.000Z event:c "
+		want := first + "group:" + groupID("G") + " future:p event:a event:b"
+		h.ask(all, "", "satisfied: "+want)
+		h.create(waitFuture("w", all))
+		leaves, refs := leavesOf(h.expr(all)), []string(nil)
+		for _, l := range h.future("w").Leaves {
+			refs = append(refs, leaves[l.N].String())
+		}
+		if got := strings.Join(refs, " "); got != want {
+			t.Errorf("the future says %s, want %s", got, want)
+		}
+	})
+}
+
 // Between two calls nothing is lost, and nothing comes twice; not even if another server answers the second.
 func TestAConversationLosesNothing(t *testing.T) {
 	all := `{"all":["event:a","event:b","event:c","future:p","future:q","sleep:10m",{"event":"d","times":2}]}`
@@ -55,7 +82,7 @@ func TestAConversationLosesNothing(t *testing.T) {
 		h.ask(all, c, "failed:")
 		// An old cursor is as good as ever, as long as there is what it asks for.
 		h.promise("p")
-		h.ask(all, again, "pending: event:b event:c future:q sleep:10m0s event:d | future:p")
+		h.ask(all, again, "pending: event:b event:c event:d future:q sleep:10m0s | future:p")
 	})
 }
 

@@ -1,6 +1,9 @@
 package await
 
 import (
+	"cmp"
+	"slices"
+
 	"github.com/awaitd/awaitd/api"
 	"github.com/awaitd/awaitd/internal/events"
 	"github.com/awaitd/awaitd/internal/loop"
@@ -91,8 +94,8 @@ func (w *wait) build(e *api.Expr, parent int32) {
 }
 
 // newWait evaluates e as things stand. Futures that are not in memory must be in known: they are settled. If some are
-// in neither, their ids come back instead. All that is decided already is reported, in the order of the expression,
-// even if less of it decided the whole.
+// in neither, their ids come back instead. All that is decided already is reported, even if less of it decided the
+// whole.
 func (s *State) newWait(
 	r WaitRequest, known map[string]*record.Future, o owner,
 ) (w *wait, missing []string, err error) {
@@ -110,9 +113,9 @@ func (s *State) newWait(
 		return nil, missing, nil
 	}
 	if r.from != nil {
-		w.goOn(r.from, known)
+		w.goOn(r.from)
 	}
-	w.look(known)
+	w.look(r.from, known)
 	return w, nil, nil
 }
 
@@ -136,12 +139,33 @@ func (s *State) layOut(e *api.Expr, o owner) *wait {
 	return w
 }
 
-// look decides what has happened already.
-func (w *wait) look(known map[string]*record.Future) {
+// happening is what decides a leaf.
+type happening struct {
+	leaf    *leaf
+	outcome Outcome
+	at      record.Time
+	fact    any
+}
+
+// look decides what has happened already, first what happened first; of two things that happened at one time, first the
+// one that stands first in the expression. from is where the conversation stands; nil: it begins.
+func (w *wait) look(from *Cursor, known map[string]*record.Future) {
+	var found []happening
 	for i := range w.leaves {
-		if w.leaves[i].outcome == Pending {
-			w.leaves[i].look(known)
+		l := &w.leaves[i]
+		switch {
+		case l.outcome != Pending:
+		case from != nil && from.untold.has(i):
+			found = append(found, l.retold(from, known))
+		default:
+			if h := l.look(known); h.outcome != Pending {
+				found = append(found, h)
+			}
 		}
+	}
+	slices.SortStableFunc(found, func(a, b happening) int { return cmp.Compare(a.at, b.at) })
+	for _, h := range found {
+		h.leaf.decide(h.outcome, h.at, h.fact)
 	}
 }
 
@@ -154,15 +178,15 @@ func (w *wait) sleep() {
 	}
 }
 
-// look decides the leaf if what it waits for has happened already.
-func (l *leaf) look(known map[string]*record.Future) {
+// look finds out whether what the leaf waits for has happened already.
+func (l *leaf) look(known map[string]*record.Future) happening {
 	s := l.wait.state
 	switch l.expr.Op {
 	case api.OpEvent:
 		fact := s.events.Look(l.expr.Ref)
 		up := fact.Set || fact.Serial > l.wait.since
 		if target := generation(l.expr); target > 0 && fact.Generation >= target || target == 0 && up {
-			l.decide(Satisfied, fact.SetAt, fact)
+			return happening{l, Satisfied, fact.SetAt, fact}
 		}
 	case api.OpFuture:
 		fact := known[l.expr.Ref]
@@ -170,19 +194,20 @@ func (l *leaf) look(known map[string]*record.Future) {
 			fact = f.fact
 		}
 		if fact.State.Settled() {
-			l.decideByFuture(fact)
+			return happening{l, outcomeOf(fact), fact.SettledAt, fact}
 		}
 	case api.OpGroup:
-		l.lookAtGroup()
+		return l.lookAtGroup()
 	case api.OpSleep:
 		if t := l.wait.began.Add(l.expr.Sleep); t <= s.at {
-			l.decide(Satisfied, t, nil)
+			return happening{l, Satisfied, t, nil}
 		}
 	case api.OpUntil:
 		if t := record.TimeOf(l.expr.Until); t <= s.at {
-			l.decide(Satisfied, t, nil)
+			return happening{l, Satisfied, t, nil}
 		}
 	}
+	return happening{}
 }
 
 // generation is the one that an event must reach to satisfy e; 0 when the flag, or any next set, does.
@@ -244,7 +269,7 @@ func (l *leaf) Wake() {
 	if l.future != nil {
 		fact := l.future.fact
 		l.future = nil
-		l.decideByFuture(fact)
+		l.decide(outcomeOf(fact), fact.SettledAt, fact)
 		return
 	}
 	if l.group != nil {
@@ -267,12 +292,12 @@ func (l *leaf) due(s *State) {
 	l.decide(Satisfied, s.at, nil)
 }
 
-func (l *leaf) decideByFuture(fact *record.Future) {
+// outcomeOf is what a settled future is to those who wait for it.
+func outcomeOf(fact *record.Future) Outcome {
 	if fact.State == record.StateSucceeded {
-		l.decide(Satisfied, fact.SettledAt, fact)
-	} else {
-		l.decide(Failed, fact.SettledAt, fact)
+		return Satisfied
 	}
+	return Failed
 }
 
 // decide settles the leaf and carries what follows from it towards the root.

@@ -385,7 +385,8 @@ func TestAnExpiredIDIsFreeAgain(t *testing.T) {
 			h.Errorf("expired before it was committed: %v", err)
 		}
 		time.Sleep(time.Second) // the sweeps of the first two leave the third alone
-		page, _, err := h.kernel.Futures(record.FutureQuery{Limit: 10, Label: &record.Label{Key: "try", Value: "n"}})
+		q := record.FutureQuery{Limit: 10, Label: &record.Label{Key: "try", Value: "n"}}
+		page, _, err := h.kernel.Futures(h.Context(), q)
 		if err != nil || len(page) != 1 || page[0].State != record.StatePending {
 			h.Errorf("left: %v, %v", page, err)
 		}
@@ -530,7 +531,7 @@ func TestSettledFuturesAreForgotten(t *testing.T) {
 		if err := h.kernel.Delete(h.Context(), "long"); !errors.As(err, &unknown) {
 			h.Errorf("deleted twice: %v", err)
 		}
-		page, _, err := h.kernel.Futures(record.FutureQuery{Limit: 10})
+		page, _, err := h.kernel.Futures(h.Context(), record.FutureQuery{Limit: 10})
 		if err != nil || len(page) != 1 || page[0].ID != "pending" {
 			h.Errorf("left: %v, %v", page, err)
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/awaitd/awaitd/api"
+	"github.com/awaitd/awaitd/internal/events"
 	"github.com/awaitd/awaitd/internal/loop"
 	"github.com/awaitd/awaitd/internal/record"
 )
@@ -322,16 +323,14 @@ func (s *State) groupsKnown(e *api.Expr) error {
 	return nil
 }
 
-// lookAtGroup decides the leaf if its group is decided, or was since the conversation began.
-func (l *leaf) lookAtGroup() {
+// lookAtGroup finds out whether the leaf's group is decided, or was since the conversation began.
+func (l *leaf) lookAtGroup() happening {
 	fact := l.wait.state.groups[l.expr.Ref].fact
 	outcome := GroupOutcome(fact)
 	if outcome == Pending && fact.Serial > l.wait.since {
 		outcome = Outcome(fact.Outcome)
 	}
-	if outcome != Pending {
-		l.decide(outcome, l.wait.state.at, fact)
-	}
+	return happening{l, outcome, events.Time(fact.Serial), fact}
 }
 
 // wakeByGroup decides the leaf by its group, which is decided or forgotten.

@@ -59,6 +59,64 @@ type HeldWait struct {
 	wait *wait // nil: of a stream of something else
 }
 
+// Key is how one limit key stands.
+type Key struct {
+	Key string
+	record.LimitSettings
+	Running     int           // attempts under way
+	Waiting     int           // fetches that wait for their turn
+	Held        int           // retries that wait for the budget of the key
+	Reason      record.Reason // why the first of them is not started; none when none waits
+	NextStartAt record.Time   // when it may be at the earliest; 0 when that is not known
+	Circuit     record.Circuit
+}
+
+// KeyPage is a page of limit keys, by key.
+type KeyPage struct {
+	Keys []Key
+	More bool // others follow
+}
+
+// Keys reads a page of limit keys: those after one of them. Any goroutine.
+func (k *Kernel) Keys(ctx context.Context, after string, limit int) (KeyPage, error) {
+	p := &proposal{}
+	p.look = func(s *State) when {
+		p.answer = s.keyPage(after, limit)
+		return inOrder
+	}
+	if err := k.propose(p); err != nil {
+		return KeyPage{}, err
+	}
+	answer, err := k.await(ctx, p)
+	if err != nil {
+		return KeyPage{}, err
+	}
+	return answer.(KeyPage), nil
+}
+
+func (s *State) keyPage(after string, limit int) (page KeyPage) {
+	s.queue.lanes.Ascend(after, func(key string, l *lane) bool {
+		if key == after {
+			return true
+		}
+		if page.More = len(page.Keys) == limit; page.More {
+			return false
+		}
+		shown := Key{
+			Key: key, LimitSettings: l.settings, Running: l.running, Waiting: l.waiting.size, Held: l.held.size,
+			Circuit: l.circuit.Circuit,
+		}
+		if l.waiting.first != nil {
+			if shown.Reason, shown.NextStartAt = l.blocked(1, s.at); shown.Reason == record.ReasonNone {
+				shown.Reason = record.ReasonQueued
+			}
+		}
+		page.Keys = append(page.Keys, shown)
+		return true
+	})
+	return page
+}
+
 // Inspect looks at the loop. Any goroutine.
 func (k *Kernel) Inspect(ctx context.Context) (*Inspection, error) {
 	p := &proposal{}
@@ -103,6 +161,7 @@ func (k *Kernel) inspect(s *State) *Inspection {
 		if leaves += held.Done + held.Pending; held.For != nil && leaves <= api.LeavesMax { // a look must not take long
 			held.Orphan = s.orphan(held)
 		}
+		held.wait = nil // it is the loop's
 		in.Waits = append(in.Waits, held)
 		*next = (*next).next
 	}

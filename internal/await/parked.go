@@ -265,8 +265,8 @@ func (s *State) pendingLeaf(e *api.Expr) Leaf {
 		l.Event = s.events.Look(e.Ref)
 	case api.OpFuture:
 		if f := s.futures[e.Ref]; f != nil {
-			l.Future = f.fact
-			l.Queue = s.queue.position(f)
+			v := s.view(f)
+			l.Future, l.Queue = v.Future, v.Queue
 		}
 	case api.OpGroup:
 		if g := s.groups[e.Ref]; g != nil {

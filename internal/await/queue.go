@@ -1,131 +1,232 @@
 package await
 
 import (
-	"net/url"
+	"github.com/tidwall/btree"
 
 	"github.com/awaitd/awaitd/internal/record"
 )
 
-// queue holds the fetches that wait for a free worker: first come first served among those of one key (the host of
-// the URL), the keys in turn, so that one busy target does not hold up the others. All operations are O(1).
+// queue is what stands between the fetches and the workers: first come first served among those of one key, the keys
+// in turn, so that one busy target does not hold up the others. A key that may start nothing now takes no turns until
+// that ends; nothing is ever scanned.
 type queue struct {
-	lanes map[string]*lane
-	turn  *lane // whose turn it is; the lanes form a ring
-	size  int
+	lanes   btree.Map[string, *lane] // every key that is remembered
+	ready   laneList                 // those that may start their first, in the order of their turns
+	idle    laneList                 // those that nobody needs now, longest idle first
+	hosts   map[string]*host         // those with attempts under way
+	flights map[string]flight        // attempts under way by job, aborted ones included until their outcome arrives
+	changed []*lane                  // their facts, since the last commit
+	size    int                      // fetches that wait for their turn
+	held    int                      // retries that wait for the budget of their key
+
+	circuits [3]int // of the keys that are remembered, by state
 }
 
-// lane is the waiting fetches of one key.
-type lane struct {
-	key         string
+// flight is what an attempt under way occupies.
+type flight struct {
+	lane *lane
+	host *host
+	era  uint64 // of the circuit
+}
+
+// host bounds the attempts under way at one host, under whatever keys they were submitted: a target that hangs must
+// not hold every worker.
+type host struct {
+	name    string
+	running int
+	parked  laneList // lanes whose first is for this host, which is full
+}
+
+// row is futures that stand one behind the other.
+type row struct {
 	first, last *future
-	next, prev  *lane
+	size        int
 	passed      uint64 // how many have left it at its head
 	joined      uint64 // how many ever joined it
 }
 
-// place is where a future stands in a queue; zero when it does not.
+// place is where a future stands in a row; zero when it does not.
 type place struct {
-	lane       *lane
+	row        *row
 	next, prev *future
-	number     uint64 // of joining the lane, from 1
+	number     uint64 // of joining the row, from 1
 }
 
-// keyOf is the key under which a fetch queues.
-func keyOf(p record.Packed) string {
-	u, err := url.Parse(p.URL())
-	if err != nil {
-		return p.URL() // the door has checked it; a lane of its own does no harm
-	}
-	return u.Host
-}
-
-func (q *queue) push(f *future) {
-	key := keyOf(f.fact.Request)
-	l := q.lanes[key]
-	if l == nil {
-		l = q.open(key)
-	}
+func (l *row) push(f *future) {
 	l.joined++
-	f.place = place{lane: l, prev: l.last, number: l.joined}
+	l.size++
+	f.place = place{row: l, prev: l.last, number: l.joined}
 	if l.last != nil {
 		l.last.place.next = f
 	} else {
 		l.first = f
 	}
 	l.last = f
-	q.size++
 }
 
-// open adds a lane just behind the one whose turn it is: it will be served after all others.
-func (q *queue) open(key string) *lane {
-	if q.lanes == nil {
-		q.lanes = map[string]*lane{}
-	}
-	l := &lane{key: key}
-	if q.turn == nil {
-		l.next, l.prev = l, l
-		q.turn = l
-	} else {
-		l.next, l.prev = q.turn, q.turn.prev
-		l.prev.next, l.next.prev = l, l
-	}
-	q.lanes[key] = l
-	return l
-}
-
-// pop takes the next fetch to start; nil when none waits.
-func (q *queue) pop() *future {
-	l := q.turn
-	if l == nil {
-		return nil
-	}
-	q.turn = l.next
+// pop takes the first out.
+func (l *row) pop() *future {
 	f := l.first
-	l.passed = f.place.number
-	q.remove(f)
+	l.remove(f)
 	return f
 }
 
-// remove takes f out, wherever it stands. It does nothing when f does not queue.
-func (q *queue) remove(f *future) {
+// remove takes f out, wherever it stands.
+func (l *row) remove(f *future) {
 	p := f.place
-	if p.lane == nil {
-		return
-	}
 	if p.prev != nil {
 		p.prev.place.next = p.next
 	} else {
-		p.lane.first = p.next
+		l.first = p.next
+		l.passed = p.number
 	}
 	if p.next != nil {
 		p.next.place.prev = p.prev
 	} else {
-		p.lane.last = p.prev
+		l.last = p.prev
 	}
 	f.place = place{}
+	if l.size--; l.size == 0 {
+		l.passed = l.joined
+	}
+}
+
+// position is how many of a row at most come before f, itself included. It is exact until one between the head and f
+// is cancelled, and then too large until the head has passed it: counting precisely would cost a walk.
+func (f *future) position() int { return int(f.place.number - f.place.row.passed) }
+
+// laneList is lanes one behind the other. A lane is in one list at most.
+type laneList struct {
+	first, last *lane
+	size        int
+	of          *host // that the lanes wait for; nil: it is another list
+}
+
+func (q *laneList) add(l *lane) {
+	l.in, l.prev, l.next = q, q.last, nil
+	if q.last != nil {
+		q.last.next = l
+	} else {
+		q.first = l
+	}
+	q.last = l
+	q.size++
+}
+
+func (q *laneList) remove(l *lane) {
+	if l.prev != nil {
+		l.prev.next = l.next
+	} else {
+		q.first = l.next
+	}
+	if l.next != nil {
+		l.next.prev = l.prev
+	} else {
+		q.last = l.prev
+	}
+	l.in, l.prev, l.next = nil, nil, nil
 	q.size--
-	if p.lane.first == nil {
-		q.close(p.lane)
+}
+
+// startQueued starts as many queued fetches as there are free workers; none while the server drains.
+func (s *State) startQueued() {
+	for s.running < s.limits.WorkersMax && !s.draining {
+		l := s.queue.ready.first
+		if l == nil {
+			return
+		}
+		s.queue.ready.remove(l)
+		h := s.host(l.waiting.first.host)
+		if h.running < s.limits.HostAttemptsMax {
+			s.queue.size--
+			if f := l.waiting.pop(); f.fact.State.Settled() {
+				s.deliver(f, h)
+			} else {
+				s.start(f, h)
+			}
+			s.tend(l) // behind the others, if it may start more
+		} else {
+			h.parked.add(l)
+		}
+		s.passOn(l)
 	}
 }
 
-func (q *queue) close(l *lane) {
-	delete(q.lanes, l.key)
-	l.prev.next, l.next.prev = l.next, l.prev
-	if q.turn == l {
-		q.turn = l.next
+func (s *State) host(name string) *host {
+	h := s.queue.hosts[name]
+	if h == nil {
+		h = &host{name: name}
+		h.parked.of = h
+		s.queue.hosts[name] = h
 	}
-	if l.next == l {
-		q.turn = nil
+	return h
+}
+
+// wakeParked gives the place that is free at h to the lane that has waited for it longest.
+func (s *State) wakeParked(h *host) {
+	if l := h.parked.first; l != nil && h.running < s.limits.HostAttemptsMax {
+		h.parked.remove(l)
+		l.wokenBy = h
+		s.queue.ready.add(l)
+	}
+	s.dropHost(h)
+}
+
+// dropHost forgets h if nobody needs it.
+func (s *State) dropHost(h *host) {
+	if h.running == 0 && h.parked.first == nil && s.queue.hosts[h.name] == h {
+		delete(s.queue.hosts, h.name)
 	}
 }
 
-// position is how many fetches of the same key at most start before f, itself included; 0 when f does not queue.
-// It is exact until one between the head and f is cancelled, and then too large until the head has passed it:
-// counting precisely would cost a walk through the lane.
-func (q *queue) position(f *future) int {
-	if f.place.lane == nil {
-		return 0
+// passOn is for a lane that has had its turn, or needs none any more: if a host woke it, that host may have a place
+// left for the next.
+func (s *State) passOn(l *lane) {
+	if h := l.wokenBy; h != nil {
+		l.wokenBy = nil
+		s.wakeParked(h)
 	}
-	return int(f.place.number - f.place.lane.passed)
+}
+
+// takeOff notes that an attempt of f is under way.
+func (s *State) takeOff(job string, f *future, h *host) {
+	s.running++
+	h.running++
+	f.lane.running++
+	f.lane.started(s, len(f.fact.Attempts) == 0 && !f.fact.State.Settled())
+	s.queue.flights[job] = flight{f.lane, h, f.lane.circuit.era}
+}
+
+// land ends what takeOff noted, and learns from how it went; false when the job is not under way.
+func (s *State) land(job string, a *record.Attempt) bool {
+	fl, ok := s.queue.flights[job]
+	if !ok {
+		return false
+	}
+	delete(s.queue.flights, job)
+	s.running--
+	fl.host.running--
+	l := fl.lane
+	l.running--
+	s.wakeParked(fl.host)
+	before := l.circuit.State
+	s.changeCircuit(l, func(c *circuit) bool { return c.judge(s.at, fl.era, verdictOf(a)) })
+	s.tend(l)
+	s.flagCircuit(l, before)
+	return true
+}
+
+// takeLimits returns what changed of the facts of limits since the last call.
+func (s *State) takeLimits() []record.LimitFact {
+	var facts []record.LimitFact
+	for _, l := range s.queue.changed {
+		l.changed = false
+		is := l.fact()
+		if is != nil || l.stored {
+			facts = append(facts, record.LimitFact{Key: l.key, Is: is})
+		}
+		l.stored = is != nil
+	}
+	s.queue.changed = s.queue.changed[:0]
+	return facts
 }

@@ -10,12 +10,22 @@ import (
 // taken for the cause.
 const InterruptionsMax = 2
 
-// restore puts a stored future that is not settled back into memory, before the first turn. Nothing happens to it
+// restore puts a stored future that is not done with back into memory, before the first turn. Nothing happens to it
 // yet: what was under way is the business of the Restart command, what has come due that of time.
 func (s *State) restore(fact *record.Future) {
 	f := &future{fact: fact, stored: fact}
 	s.futures[fact.ID] = f
+	s.pendingBytes += fact.Callback.Bytes()
+	if fact.State.Settled() { // its callback is pending
+		if s.awaitCallback(f); fact.Callback.NextAttemptAt == 0 {
+			s.enqueue(f)
+		}
+		return
+	}
 	s.pending++
+	if fact.Kind == record.KindFetch {
+		s.enlist(f, nil)
+	}
 	s.pendingBytes += kept(fact.Request, fact.Labels, fact.After, fact.For)
 	if fact.Sets != "" {
 		s.events.Reserve(fact.Sets)
@@ -38,7 +48,7 @@ func (s *State) restore(fact *record.Future) {
 	case fact.State == record.StateRunning:
 		s.orphans = append(s.orphans, f)
 	case fact.Kind == record.KindFetch && fact.Reason == record.ReasonQueued:
-		s.queue.push(f)
+		s.enqueue(f)
 	}
 }
 
@@ -80,7 +90,7 @@ func (s *State) interrupt(f *future, repeat bool) {
 		fact.State = record.StatePending
 		fact.Reason = record.ReasonQueued
 	})
-	s.queue.push(f)
+	s.enqueue(f)
 }
 
 // repeatable reports whether the target may be asked again although it may have acted: RFC 9110, section 9.2.2.

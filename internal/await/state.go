@@ -21,7 +21,8 @@ type State struct {
 	due     *loop.Wheel[timed]
 
 	pending      int   // futures that are not settled
-	pendingBytes int64 // of their requests and labels
+	pendingBytes int64 // of their requests and labels, and of callbacks that are not done
+	callbacks    int   // futures that are settled, and whose callback is pending
 	awaited      int   // of those that are not settled: that somebody waits for
 	running      int   // attempts under way, aborted ones included until their outcome arrives
 	waits        parked
@@ -75,7 +76,9 @@ type future struct {
 	waiters loop.Waiters
 	timer   loop.WheelHandle // zero: none
 	dirty   bool
-	place   place // in the queue
+	lane    *lane  // of a fetch that is not settled
+	host    string // of such a fetch
+	place   place  // in a row of its lane
 
 	watchers *loop.Waiters // streams of it; nil: none yet
 	touched  bool          // it stands in State.touched
@@ -93,6 +96,7 @@ func newState(limits Limits, start record.Time, t *tally) *State {
 		limits:  limits,
 		at:      start,
 		futures: map[string]*future{},
+		queue:   queue{hosts: map[string]*host{}, flights: map[string]flight{}},
 		events:  events.NewRegistry(),
 		due:     loop.NewWheel[timed](time.Millisecond, onWheel(start)),
 		tally:   t,
@@ -233,13 +237,14 @@ func (s *State) arm(f *future, t record.Time) {
 // changed reports whether something has changed since the last takeBatch: by a command, or because its time came.
 func (s *State) changed() bool {
 	return len(s.dirty)+len(s.dropped)+len(s.newKeys)+len(s.leaves)+len(s.progress)+len(s.changedGroups)+
-		len(s.forgotten) > 0 || s.events.Changed()
+		len(s.forgotten)+len(s.queue.changed) > 0 || s.events.Changed()
 }
 
 // takeBatch returns what changed since the last call, as one commit.
 func (s *State) takeBatch(position uint64) *record.Batch {
 	s.batch++
 	b := &record.Batch{Position: position, At: s.at, Events: s.events.TakeChanges(), Keys: s.newKeys, Dropped: s.dropped}
+	b.Limits = s.takeLimits()
 	b.Leaves, b.Groups = s.takeLeaves(), s.takeGroups()
 	s.newKeys, s.dropped = nil, nil
 	if len(s.dirty) == 0 {

@@ -202,7 +202,7 @@ func (st *Stream) Wake() {
 		st.finish()
 	default:
 		st.future.watchers.Add(&st.waiter)
-		st.tell(View{st.future.fact, s.queue.position(st.future)})
+		st.tell(s.view(st.future))
 	}
 }
 
@@ -335,7 +335,7 @@ func (s *State) streamFuture(st *Stream, r *StreamRequest, known *record.Future)
 	if r.Seen == nil || !r.Seen(known) {
 		v := View{Future: known}
 		if f != nil {
-			v.Queue = s.queue.position(f)
+			v = s.view(f)
 		}
 		st.tell(v)
 	}

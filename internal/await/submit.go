@@ -77,13 +77,13 @@ func (e forgetKey) release(k *Kernel) {
 }
 
 func (s *State) createAll(c *record.Submit) ([]*record.Future, error) {
-	if s.pending+len(c.Futures) > s.limits.FuturesPendingMax {
+	if s.pending+s.callbacks+len(c.Futures) > s.limits.FuturesPendingMax {
 		return nil, ErrTooManyFutures
 	}
 	bytes := s.pendingBytes
 	for i := range c.Futures {
 		n := &c.Futures[i]
-		bytes += kept(n.Request, n.Labels, n.After, n.For)
+		bytes += kept(n.Request, n.Labels, n.After, n.For) + n.Callback.Bytes()
 	}
 	if bytes > s.limits.PendingBytesMax {
 		return nil, ErrFuturesTooLarge
@@ -176,6 +176,8 @@ func (s *State) create(n *record.NewFuture) *future {
 		After:     n.After,
 		For:       n.For,
 		Group:     n.Group,
+		LimitKey:  n.LimitKey,
+		Callback:  n.Callback,
 	}
 	if fact.TTL == 0 {
 		fact.TTL = s.limits.TTLDefault
@@ -189,9 +191,12 @@ func (s *State) create(n *record.NewFuture) *future {
 	s.dirty = append(s.dirty, f)
 	s.touch(f)
 	s.pending++
-	s.pendingBytes += kept(fact.Request, fact.Labels, fact.After, fact.For)
+	s.pendingBytes += kept(fact.Request, fact.Labels, fact.After, fact.For) + fact.Callback.Bytes()
 	if n.Sets != "" {
 		s.events.Reserve(n.Sets)
+	}
+	if n.Kind == record.KindFetch {
+		s.enlist(f, n.Limit)
 	}
 	switch {
 	case n.Kind == record.KindWait || n.After != nil:
@@ -208,7 +213,7 @@ func (s *State) create(n *record.NewFuture) *future {
 	default:
 		fact.Reason = record.ReasonQueued
 		s.arm(f, fact.DeadlineAt)
-		s.queue.push(f)
+		s.enqueue(f)
 	}
 	return f
 }
@@ -226,28 +231,33 @@ func (f *future) due(s *State) {
 	f.timer = zeroTimer
 	switch {
 	case f.fact.State.Settled():
+		s.dueCallback(f)
 	case f.fact.DeadlineAt != 0 && f.fact.DeadlineAt <= s.at:
 		s.expire(f)
 	case f.fact.Kind == record.KindTimer:
 		s.settle(f, succeeded(jsonNull()))
+	case f.fact.NextAttemptAt != 0 && f.fact.NextAttemptAt <= s.at && f.fact.Reason == record.ReasonBackoff:
+		s.tryAgain(f)
 	case f.fact.NextAttemptAt != 0 && f.fact.NextAttemptAt <= s.at:
 		s.change(f, func(fact *record.Future) {
 			fact.Reason = record.ReasonQueued
 			fact.NextAttemptAt = 0
 		})
 		s.arm(f, f.fact.DeadlineAt)
-		s.queue.push(f)
+		s.enqueue(f)
 	}
 }
 
 // expire ends f at its deadline, whatever it was doing.
 func (s *State) expire(f *future) {
 	e := failed(record.FailDeadline, "The deadline passed before the fetch succeeded.")
-	switch f.fact.Kind {
-	case record.KindPromise:
+	switch {
+	case f.fact.Kind == record.KindPromise:
 		e = failed(record.FailTimeout, "Nobody settled the promise before its timeout.")
-	case record.KindWait:
+	case f.fact.Kind == record.KindWait:
 		e = failed(record.FailTimeout, "The expression was not decided before the timeout.")
+	case f.place.row != nil && f.lane.circuit.State != record.CircuitClosed:
+		e = failed(record.FailCircuitOpen, "The deadline passed while its target kept failing and was left alone.")
 	}
 	s.abort(f)
 	s.settle(f, e)
@@ -292,11 +302,13 @@ func (s *State) settle(f *future, e ending) {
 	s.stopWaiting(f)
 	s.part(f)
 	s.arm(f, 0)
-	s.queue.remove(f)
+	s.delist(f)
 	s.pending--
 	s.tally.settled(f.fact)
+	if s.callBack(f); !f.fact.CallbackPending() {
+		s.effects = append(s.effects, evict{f})
+	}
 	f.waiters.Wake()
-	s.effects = append(s.effects, evict{f})
 	if f.fact.Sets != "" {
 		s.keepPromise(f.fact)
 	}
@@ -385,6 +397,9 @@ func (s *State) delete(c *record.Delete) error {
 	switch f := s.futures[c.ID]; {
 	case f == nil:
 		s.dropped = append(s.dropped, c.ID)
+		return nil
+	case f.fact.CallbackPending():
+		s.dropCallback(f)
 		return nil
 	case f.fact.State.Settled():
 		return errAgain

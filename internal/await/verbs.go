@@ -64,10 +64,33 @@ func (k *Kernel) learn(known map[string]*record.Future, ids []string) error {
 // View is a future as a reader sees it.
 type View struct {
 	*record.Future
-	Queue int // its place among the fetches of its key that wait for a worker; 0 when it does not queue
+	Queue int // its place among the fetches of its key that wait for their turn; 0 when it does not
 }
 
-func (s *State) view(f *future) View { return View{f.fact, s.queue.position(f)} }
+// view is f as a reader sees it. Why it waits for its turn, and until when, is its key's affair: that is told as it is
+// now, though it changes no fact.
+func (s *State) view(f *future) View {
+	v := View{Future: f.fact}
+	fact := *f.fact
+	switch {
+	case f.place.row == nil:
+		return v
+	case f.fact.State.Settled():
+		_, until := f.lane.blocked(f.position(), s.at)
+		fact.Callback = fact.Callback.With(func(c *record.Callback) { c.NextAttemptAt = until })
+	case f.place.row == &f.lane.held:
+		fact.NextAttemptAt = budgetAt(s.at)
+	default:
+		v.Queue = f.position()
+		reason, until := f.lane.blocked(v.Queue, s.at)
+		if reason == record.ReasonNone {
+			return v
+		}
+		fact.Reason, fact.NextAttemptAt = reason, until
+	}
+	v.Future = &fact
+	return v
+}
 
 // Future reads a future. Error: *UnknownFutureError.
 func (k *Kernel) Future(ctx context.Context, id string) (View, error) {
@@ -82,7 +105,7 @@ func (k *Kernel) future(ctx context.Context, id string) (View, error) {
 			return atOnce
 		}
 		p.answer = s.view(f)
-		if f.dirty || k.committing {
+		if f.dirty || k.committing || f.place.row != nil { // what its key does is seen before it is committed
 			return inOrder
 		}
 		return atOnce
@@ -141,10 +164,44 @@ func (k *Kernel) Wall() time.Time { return k.origin.Add(k.clock.Now()) }
 
 func (k *Kernel) wall() record.Time { return record.TimeOf(k.Wall()) }
 
-// Futures reads a page of committed futures, newest first.
-func (k *Kernel) Futures(q record.FutureQuery) ([]*record.Future, string, error) {
+// Futures reads a page of committed futures, newest first. Only if some of them wait for their turn does it ask the
+// loop, how their keys stand.
+func (k *Kernel) Futures(ctx context.Context, q record.FutureQuery) ([]View, string, error) {
 	q.Exists = k.wall()
-	return k.store.Futures(q)
+	found, next, err := k.store.Futures(q)
+	if err != nil {
+		return nil, "", err
+	}
+	page := make([]View, len(found))
+	waiting := false
+	for i, f := range found {
+		page[i].Future = f
+		waiting = waiting || f.Reason == record.ReasonQueued || f.Reason == record.ReasonBackoff ||
+			f.CallbackPending()
+	}
+	if !waiting {
+		return page, next, nil
+	}
+	p := &proposal{}
+	p.look = func(s *State) when {
+		now := make([]View, len(page))
+		for i, v := range page {
+			if f := s.futures[v.ID]; f != nil && f.fact.Version == v.Version {
+				v = s.view(f)
+			}
+			now[i] = v
+		}
+		p.answer = now
+		return inOrder
+	}
+	if err := k.propose(p); err != nil {
+		return nil, "", err
+	}
+	answer, err := k.await(ctx, p)
+	if err != nil {
+		return nil, "", err
+	}
+	return answer.([]View), next, nil
 }
 
 // Cancel ends a pending future. Cancelling a cancelled one gives it again. Errors: *SettledError,

@@ -124,7 +124,7 @@ func (s *State) rest(f *future, begins record.Time) {
 func (s *State) attend(f *future, e *api.Expr, known map[string]*record.Future) {
 	f.waiting = &waiting{wait: s.layOut(e, f)}
 	s.settleDown(f, s.at)
-	f.waiting.look(known)
+	f.waiting.look(nil, known)
 	if f.waiting.outcome == Pending {
 		f.waiting.sleep()
 	}
@@ -216,7 +216,7 @@ func (s *State) proceed(f *future) {
 		s.arm(f, soonest(f.fact.NextAttemptAt, f.fact.DeadlineAt))
 		return
 	}
-	s.queue.push(f)
+	s.enqueue(f)
 }
 
 // stopWaiting ends the wait of f, whatever came of it; its leaves need not be remembered any more.
@@ -307,7 +307,7 @@ func (s *State) resume() error {
 		if err := s.groupsKnown(pendingOf(w)); err != nil {
 			return fmt.Errorf("resume %s: %w: %w", f.fact.ID, record.ErrCorrupt, err)
 		}
-		w.look(nil)
+		w.look(nil, nil)
 		if w.outcome == Pending {
 			w.sleep()
 		}

@@ -142,6 +142,9 @@ func (r *Registry) Serial() uint64 { return r.serial }
 // grows over restarts too, even when the event with the last one was forgotten.
 const serialsAMillisecond = 1 << 20
 
+// Time is when what has this serial happened.
+func Time(serial uint64) record.Time { return record.Time(serial / serialsAMillisecond) }
+
 // Set raises the flag, counts a generation and wakes everybody who waits, in the order they came. With a ttl > 0
 // the fact says when the flag is to fall; making it fall is the caller's affair.
 func (r *Registry) Set(name string, p *record.Payload, ttl time.Duration, at record.Time) *Event {

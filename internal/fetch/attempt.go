@@ -24,9 +24,11 @@ type attempt struct {
 	client  retryablehttp.Client
 	sent    atomic.Bool // the headers of a request may have left
 	verdict verdict
-	status  int // of the last answer
+	status  int     // of the last answer
+	message Message // of a callback
 
-	speaking atomic.Pointer[time.Timer] // runs while the headers of an answer arrive
+	waits atomic.Bool // for the headers of an answer
+	conn  *headConn   // of the last request
 }
 
 // ending is how an attempt went.
@@ -44,11 +46,11 @@ func newAttempt(f *Fetcher, fl *flight) *attempt {
 		GotConn: func(info httptrace.GotConnInfo) {
 			if conn, ok := info.Conn.(*headConn); ok {
 				conn.asks.Store(a)
+				a.conn = conn
 			}
 		},
 		// Complete headers leave only after this hook: before it, no target can have acted.
-		WroteHeaders:         func() { a.sent.Store(true) },
-		GotFirstResponseByte: a.answering,
+		WroteHeaders: func() { a.sent.Store(true) },
 	})
 	a.client.HTTPClient = f.exit.client
 	a.client.RetryMax = 0 // one attempt per call: the loop holds the wait
@@ -59,19 +61,6 @@ func newAttempt(f *Fetcher, fl *flight) *attempt {
 	a.client.ErrorHandler = retryablehttp.PassthroughErrorHandler // the default one eats the last answer
 	a.client.Logger = nil                                         // it would log queries
 	return a
-}
-
-// answering begins the time that the headers of an answer may take. A target may think for as long as the attempt
-// lasts; once it speaks, dripping headers would hold the worker.
-func (a *attempt) answering() {
-	a.speaking.Store(time.AfterFunc(HeaderTimeMax, func() { a.cancel(failHeader) }))
-}
-
-// answeredHeaders ends that time.
-func (a *attempt) answeredHeaders() {
-	if timer := a.speaking.Swap(nil); timer != nil {
-		timer.Stop()
-	}
 }
 
 // run carries the attempt out within the request's timeout and the job's deadline.
@@ -102,7 +91,13 @@ func (a *attempt) follow() (*http.Response, error) {
 		// The door let it pass under other rules, or another server did. Fail closed.
 		return nil, failRequest
 	}
+	if err := a.compose(); err != nil {
+		return nil, err
+	}
 	h := &hop{target: c.target, method: r.Method, headers: c.headers, body: r.Body, home: true}
+	if a.job.Callback != nil {
+		h.body = a.message.Body
+	}
 	for followed := 0; ; followed++ {
 		resp, err := a.exchange(h)
 		if err != nil || r.RedirectsMax == 0 || !isRedirect(resp) {
@@ -138,8 +133,9 @@ func (a *attempt) exchange(h *hop) (*http.Response, error) {
 			return nil, err
 		}
 	}
+	a.waits.Store(true)
 	resp, err := a.client.Do(req)
-	a.answeredHeaders()
+	a.waits.Store(false)
 	if err != nil {
 		return nil, err
 	}
@@ -166,16 +162,18 @@ func (a *attempt) request(h *hop) *http.Request {
 	if isNonIdempotent(h.method) {
 		hideIdempotencyKeys(header)
 	}
-	req := &http.Request{
-		Method: h.method, URL: h.target.url, Host: h.target.url.Host, Header: header,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-	}
-	return req.WithContext(a.ctx)
+	req := new(http.Request).WithContext(a.ctx)
+	req.Method, req.URL, req.Host, req.Header = h.method, h.target.url, h.target.url.Host, header
+	req.Proto, req.ProtoMajor, req.ProtoMinor = "HTTP/1.1", 1, 1
+	return req
 }
 
 // addOwn adds what we tell the origin that the caller chose, and no other; the caller's own headers win.
 func (a *attempt) addOwn(header http.Header, method string) {
 	r := a.job.Request
+	for _, own := range a.message.Headers {
+		header[own.Name] = own.Values
+	}
 	if _, ok := header["Traceparent"]; !ok && r.Traceparent != "" {
 		if trace := continueTrace(r.Traceparent, a.f.options.Rand()); trace != "" {
 			header["Traceparent"] = []string{trace}
@@ -209,6 +207,10 @@ func (a *attempt) answered(resp *http.Response) ending {
 			drain(resp)
 			return e
 		}
+	}
+	if a.job.Callback != nil {
+		drain(resp)
+		return e
 	}
 	body, err := a.keep(resp)
 	if err != nil {

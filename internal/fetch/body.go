@@ -47,8 +47,10 @@ func (a *attempt) keep(resp *http.Response) (record.Body, error) {
 	}
 	s := &sink{bodies: a.f.options.Bodies, bytesMax: bytesMax}
 	defer s.discard()
-	s.rate.watch(a.cancel)
-	defer s.rate.stop()
+	if !a.hasBody(resp) {
+		s.rate.watch(a.cancel)
+		defer s.rate.stop()
+	}
 	buffer := copyBuffers.Get().(*[copyBytes]byte)
 	defer copyBuffers.Put(buffer)
 	for {
@@ -67,6 +69,11 @@ func (a *attempt) keep(resp *http.Response) (record.Body, error) {
 			return record.Body{}, err
 		}
 	}
+}
+
+// hasBody reports whether the whole body came with the head: then there is nothing to wait for.
+func (a *attempt) hasBody(resp *http.Response) bool {
+	return a.conn != nil && resp.ContentLength >= 0 && int64(a.conn.rest) >= resp.ContentLength
 }
 
 // storeFailure lets a too_large pass and logs what the store itself reports; the caller learns no more than that.

@@ -42,6 +42,7 @@ var (
 	failHeaders  = &failure{record.FailProtocol, "The head of the answer has more than 1000 lines.", true}
 	failStore    = &failure{record.FailProtocol, "The answer could not be stored.", false}
 	failPanic    = &failure{record.FailProtocol, "The attempt could not be carried out.", true}
+	failCompose  = &failure{record.FailProtocol, "The message could not be composed.", false}
 	failRequest  = &failure{record.FailProtocol, "The stored request does not keep the rules for a fetch.", true}
 )
 

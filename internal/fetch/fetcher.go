@@ -26,6 +26,9 @@ type Options struct {
 	Rand func() uint64
 	// Now reads the clock. Called by several goroutines.
 	Now func() time.Time
+	// Compose makes the message of a callback about a settled future. Called by several goroutines. nil: no job is a
+	// callback.
+	Compose func(f *record.Future) (Message, error)
 	// Log is nil for silence. It never sees a query, a header or a body.
 	Log *slog.Logger
 	// Observe is nil or told of each attempt: "succeeded" or the failure type, and how long it took.
@@ -54,18 +57,17 @@ type Job struct {
 	ID         string // of the future; one attempt per id is in flight at most
 	N          int    // of the attempt, from 1
 	Request    *record.Request
-	DeadlineAt time.Time // of the future; zero for none
+	Callback   *record.Future // settled: the job is to tell of it; nil: it is an ordinary fetch
+	DeadlineAt time.Time      // of the future; zero for none
 }
 
 // Fetcher carries attempts out on a fixed set of workers. Launch, Abort and Close may be called by any goroutine.
 type Fetcher struct {
-	options  Options
-	log      *slog.Logger
-	exit     *exit
-	lifetime context.Context
-	end      context.CancelCauseFunc
-	jobs     chan *flight
-	workers  sync.WaitGroup
+	options Options
+	log     *slog.Logger
+	exit    *exit
+	jobs    chan *flight
+	workers sync.WaitGroup
 
 	mu      sync.Mutex
 	flights map[string]*flight // launched, no outcome yet
@@ -93,7 +95,6 @@ func New(o Options) (*Fetcher, error) {
 	if f.log == nil {
 		f.log = slog.New(slog.DiscardHandler)
 	}
-	f.lifetime, f.end = context.WithCancelCause(context.Background())
 	f.exit = newExit(o.Guard, o.WorkersMax)
 	for range o.WorkersMax {
 		f.workers.Go(f.work)
@@ -116,7 +117,8 @@ func (f *Fetcher) Launch(job Job) {
 		panic(fmt.Sprintf("fetch: an attempt of %s is in flight already", job.ID))
 	}
 	fl := &flight{job: job}
-	fl.ctx, fl.cancel = context.WithCancelCause(f.lifetime)
+	// Without a parent: registering with one that all attempts share costs a microsecond. Close knows the flights.
+	fl.ctx, fl.cancel = context.WithCancelCause(context.Background())
 	select {
 	case f.jobs <- fl:
 		f.flights[job.ID] = fl
@@ -129,7 +131,7 @@ func (f *Fetcher) Launch(job Job) {
 // refuseLaunch ends an attempt that came too late. Nothing was sent, so another server, or this one started
 // again, may make it.
 func (f *Fetcher) refuseLaunch(job Job) {
-	fl := &flight{job: job, ctx: f.lifetime, cancel: func(error) {}}
+	fl := &flight{job: job, ctx: context.Background(), cancel: func(error) {}}
 	f.finish(job, f.options.Now(), newAttempt(f, fl).failed(nil, failClosing), 0)
 }
 
@@ -152,7 +154,7 @@ func (f *Fetcher) Close(ctx context.Context) error {
 		close(f.jobs)
 	}
 	f.mu.Unlock()
-	stop := context.AfterFunc(ctx, func() { f.end(failClosing) })
+	stop := context.AfterFunc(ctx, f.cancelAll)
 	f.workers.Wait()
 	late := !stop()
 	f.exit.transport.CloseIdleConnections() // and dials that go on without a request
@@ -160,6 +162,14 @@ func (f *Fetcher) Close(ctx context.Context) error {
 		return fmt.Errorf("fetch: attempts cancelled at the end of the grace time: %w", context.Cause(ctx))
 	}
 	return nil
+}
+
+func (f *Fetcher) cancelAll() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, fl := range f.flights { // no order is seen: each ends for itself
+		fl.cancel(failClosing)
+	}
 }
 
 // work is one worker.

@@ -71,7 +71,7 @@ func TestAnAbortBeforeTheStartConnectsNowhere(t *testing.T) {
 			t.Errorf("%+v without a connection", f)
 		}
 		fl := &flight{job: Job{ID: "fut_2", N: 1, Request: request("http://example.com/")}}
-		fl.ctx, fl.cancel = context.WithCancelCause(r.lifetime)
+		fl.ctx, fl.cancel = context.WithCancelCause(t.Context())
 		fl.cancel(failAborted)
 		before := len(d.addresses())
 		if e, _ := r.Fetcher.attempt(fl); e.failure != failAborted || len(d.addresses()) != before {

@@ -29,7 +29,7 @@ func FuzzHead(f *testing.F) {
 			return // it is a failure anyway
 		}
 		end := len(answer) - in.Len() - reader.Buffered()
-		whole := head{under: true, first: true}
+		whole := head{under: true}
 		if whole.take(answer[:end-1]); !whole.under {
 			t.Fatalf("%q: the head is taken to end before byte %d", answer, end-1)
 		}
@@ -71,7 +71,7 @@ func FuzzLocation(f *testing.F) {
 func TestAHeadIsReadInAnyPieces(t *testing.T) {
 	text := "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nA: b\r\nB: c\r\n\r\n\r\n\n1\n2\n3"
 	for size := range len(text) {
-		h := head{under: true, first: true}
+		h := head{under: true}
 		for in := strings.NewReader(text); h.under; {
 			piece := make([]byte, size+1)
 			n, err := io.ReadFull(in, piece)

@@ -27,18 +27,18 @@ func (nowhere) Discard()                     {}
 type stepping struct {
 	start, more string
 	wrote, goOn chan struct{}
-	over        atomic.Bool
+	serving     atomic.Int64 // connections
 }
 
 func (s *stepping) serve(conn net.Conn) {
-	defer s.over.Store(true)
+	s.serving.Add(1)
+	defer s.serving.Add(-1)
 	if _, complete := readRequest(conn); !complete {
 		return
 	}
 	piece := bytes.Repeat([]byte(s.more), 1+4096/len(s.more))
 	for text := []byte(s.start); ; text = piece {
-		_, err := conn.Write(text)
-		if s.over.Store(err != nil); err != nil {
+		if _, err := conn.Write(text); err != nil {
 			return
 		}
 		s.wrote <- struct{}{}
@@ -83,7 +83,7 @@ func TestAHostileTargetMakesUsHoldLittle(t *testing.T) {
 			most := int64(0)
 			for n := range 64 { // 256 KiB, more than anything but a body may have
 				synctest.Wait()
-				if s.over.Load() {
+				if s.serving.Load() == 0 {
 					break
 				}
 				<-s.wrote
@@ -94,7 +94,7 @@ func TestAHostileTargetMakesUsHoldLittle(t *testing.T) {
 			}
 			r.Abort("fut_1")
 			<-r.outcomes
-			for !s.over.Load() { // it stands before or after a piece
+			for s.serving.Load() > 0 { // it stands before or after a piece
 				select {
 				case s.goOn <- struct{}{}:
 				default:

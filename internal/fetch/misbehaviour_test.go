@@ -361,6 +361,14 @@ func TestSlowTargetsAreCutOff(t *testing.T) {
 			time.Second + HeaderTimeMax, record.FailTimeout,
 		},
 		{"a silent body", drip("HTTP/1.1 200 OK\r\n\r\n", "", time.Hour, 1), 20 * time.Second, record.FailTimeout},
+		{
+			"a silent body of a length", drip("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", "", time.Hour, 1),
+			20 * time.Second, record.FailTimeout,
+		},
+		{
+			"half a body with the head", drip("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nx", "", time.Hour, 1),
+			20 * time.Second, record.FailTimeout,
+		},
 		{"a drip of body", drip("HTTP/1.1 200 OK\r\n\r\n", "x", time.Second, long), 20 * time.Second, record.FailTimeout},
 		{
 			"a drip of chunks", drip("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "1\r\nx\r\n", time.Second, long),

@@ -24,6 +24,9 @@ var (
 // decide says whether another attempt follows resp or err, and after which wait. One that could start only after
 // the deadline does not.
 func (a *attempt) decide(resp *http.Response, err error) (retry bool, wait time.Duration) {
+	if a.job.Callback != nil {
+		return a.decideCallback(resp, err)
+	}
 	again, _ := a.client.CheckRetry(a.ctx, resp, err)
 	if !again || a.job.N >= a.job.Request.Retry.AttemptsMax {
 		return false, 0

@@ -67,8 +67,9 @@ func parseTarget(raw string) (target, error) {
 	}
 	u.Host = canonicalHost(t, u)
 	u.RawQuery = escapeQuery(u.RawQuery)
-	if len(u.String()) > URLBytesMax {
-		return target{}, errURLLong // its escapes, which is what is stored and sent
+	// With escapes, as it is stored and sent: a byte becomes three at most, and a name has 253 in any form.
+	if 3*len(raw)+253 > URLBytesMax && len(u.String()) > URLBytesMax {
+		return target{}, errURLLong
 	}
 	return t, nil
 }

@@ -7,6 +7,7 @@ type Batch struct {
 	At       Time   // of that turn; what has expired by then is swept
 	Futures  []FutureChange
 	Events   []EventFact
+	Limits   []LimitFact
 	Groups   []GroupFact
 	Leaves   []LeafChange
 	Keys     []*Key   // idempotency keys used for the first time
@@ -24,7 +25,7 @@ type EventFact struct {
 
 // Empty reports whether b changes nothing.
 func (b *Batch) Empty() bool {
-	return len(b.Futures)+len(b.Events)+len(b.Groups)+len(b.Leaves)+len(b.Keys)+len(b.Dropped) == 0
+	return len(b.Futures)+len(b.Events)+len(b.Limits)+len(b.Groups)+len(b.Leaves)+len(b.Keys)+len(b.Dropped) == 0
 }
 
 // FutureQuery asks for a page of futures, newest first. Zero fields do not filter.

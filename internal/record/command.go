@@ -27,9 +27,14 @@ type NewFuture struct {
 	Timeout time.Duration // fetch: deadline for everything; promise: time to be settled; 0 for none
 	Until   Time          // the same as a moment; 0 when Timeout says it
 	Sets    string        // event to set on success
-	After   []byte        // fetch: the expression (JSON) to wait for before it starts; nil for none
-	For     []byte        // wait: its expression (JSON)
-	Group   string        // the group that it joins; empty for none
+
+	Callback *Callback // nil: none
+
+	LimitKey string         // fetch: the key that it shares its limits with others under; empty: the host of its URL
+	Limit    *LimitSettings // fetch: what holds for that key from now on; nil: what held before
+	After    []byte         // fetch: the expression (JSON) to wait for before it starts; nil for none
+	For      []byte         // wait: its expression (JSON)
+	Group    string         // the group that it joins; empty for none
 }
 
 // Outcome is what one attempt brought home, and the decision of the fetch policy whether to try again. Every

@@ -37,6 +37,10 @@ func (f *Future) fields(e *encoder) {
 	for i := range f.Leaves {
 		e.message(24, f.Leaves[i].fields)
 	}
+	e.string(40, f.LimitKey)
+	if f.Callback != nil {
+		e.message(41, f.Callback.fields)
+	}
 }
 
 // DecodeFuture reads what EncodeFuture wrote. ErrCorrupt and ErrVersion say why it cannot.
@@ -76,7 +80,9 @@ func (f *Future) take(in field) (bool, error) {
 		f.For = in.bytes()
 	case 23:
 		f.Group = in.string()
-	case 14, 16, 17, 18, 19, 24:
+	case 40:
+		f.LimitKey = in.string()
+	case 14, 16, 17, 18, 19, 24, 41:
 		return true, f.takePart(in)
 	default:
 		return f.takeTime(in), nil
@@ -124,6 +130,9 @@ func (f *Future) takePart(in field) error {
 	case 24:
 		f.Leaves = append(f.Leaves, Leaf{})
 		return decode(in.raw, "leaf", f.Leaves[len(f.Leaves)-1].take)
+	case 41:
+		f.Callback = &Callback{}
+		return decode(in.raw, "callback", f.Callback.take)
 	default:
 		f.Failure = &Failure{}
 		return decode(in.raw, "failure", f.Failure.take)

@@ -66,6 +66,15 @@ func TestEveryFieldOfAFactSurvivesEncoding(t *testing.T) {
 		if diff := cmp.Diff(&key, again); diff != "" {
 			t.Fatalf("key changed (-stored +read):\n%s", diff)
 		}
+		var limit Limit
+		full(reflect.ValueOf(&limit).Elem(), rnd)
+		same, err := DecodeLimit(AppendLimit(nil, &limit))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(&limit, same); diff != "" {
+			t.Fatalf("limit changed (-stored +read):\n%s", diff)
+		}
 		var leaf Leaf
 		full(reflect.ValueOf(&leaf).Elem(), rnd)
 		decided, err := DecodeLeaf(AppendLeaf(nil, &leaf))
@@ -161,6 +170,7 @@ func TestDecodingNeverPanics(t *testing.T) {
 		b := seal(nil, func(e *encoder) { *e = append(*e, garbage...) })
 		_, _ = DecodeFuture(b)
 		_, _ = DecodeEvent(b)
+		_, _ = DecodeLimit(b)
 		return true
 	}
 	if err := quick.Check(check, &quick.Config{MaxCount: 5000}); err != nil {

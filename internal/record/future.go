@@ -56,7 +56,7 @@ type Future struct {
 	CreatedAt     Time
 	StartedAt     Time // of the first attempt
 	SettledAt     Time
-	ExpiresAt     Time // SettledAt + TTL; when it is forgotten
+	ExpiresAt     Time // SettledAt + TTL; when it is forgotten. 0 while its callback is pending
 	NextAttemptAt Time // when Reason is delayed or backoff
 	DeadlineAt    Time // when a future that is not settled fails with deadline (promise: timeout); 0 for never
 	DueAt         Time // of a timer: when it succeeds
@@ -71,8 +71,10 @@ type Future struct {
 
 	Interrupted int // times in a row that the server died while an attempt was under way
 
-	After  []byte // of a fetch that waits to be started: the expression (JSON); nil once it was satisfied
-	For    []byte // of a wait: the expression (JSON)
-	Group  string // id of the group that it is a member of; empty for none
-	Leaves []Leaf // of a wait whose expression was decided: its decided leaves, first decided first
+	LimitKey string    // of a fetch: as it was submitted; empty: the host of its URL
+	Callback *Callback // nil: none was asked for
+	After    []byte    // of a fetch that waits to be started: the expression (JSON); nil once it was satisfied
+	For      []byte    // of a wait: the expression (JSON)
+	Group    string    // id of the group that it is a member of; empty for none
+	Leaves   []Leaf    // of a wait whose expression was decided: its decided leaves, first decided first
 }

@@ -2,6 +2,7 @@ package record
 
 import (
 	"fmt"
+	"strings"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -48,12 +49,17 @@ func (p Packed) URL() (url string) {
 	return ""
 }
 
-// WithoutSecrets is what may still be known when the future is settled: where the request went, not what it said.
+// WithoutSecrets is what may still be known when the future is settled: where the request went, without the query, and
+// not what it said.
 func (p Packed) WithoutSecrets() Packed {
-	kept := make([]byte, 0, len(p))
+	kept := make(encoder, 0, len(p))
 	for n, whole := range p.fields {
-		if n == requestMethod || n == requestURL || n == requestTraceparent {
+		switch n {
+		case requestMethod, requestTraceparent:
 			kept = append(kept, whole...)
+		case requestURL:
+			path, _, _ := strings.Cut(p.URL(), "?")
+			kept.string(requestURL, path)
 		}
 	}
 	return Packed(kept)

@@ -105,8 +105,3 @@ func (s *Server) with(ctx context.Context, p *api.Problem, of await.View) *api.P
 func badParameter(name, detail string) *api.Problem {
 	return api.InvalidRequest(api.FieldError{Parameter: name, Detail: detail})
 }
-
-// notImplemented names what this version does not have yet.
-func notImplemented(what api.FieldError) *api.Problem {
-	return api.NewProblem(api.CodeNotImplemented, what.Error(), what)
-}

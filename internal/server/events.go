@@ -21,9 +21,11 @@ func nameOf(w http.ResponseWriter) (string, error) {
 	return name, nil
 }
 
+func pathOfEvent(name string) string { return "/events/" + url.PathEscape(name) }
+
 // event shows one event.
 func (v *view) event(e *record.Event) *api.Event {
-	self := "/events/" + url.PathEscape(e.Name)
+	self := pathOfEvent(e.Name)
 	return &api.Event{
 		Name: e.Name, Set: e.Set, Generation: e.Generation, SetAt: timeOf(e.SetAt), ExpiresAt: timeOf(e.ExpiresAt),
 		Payload: v.payload(e.Payload),

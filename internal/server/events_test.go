@@ -216,3 +216,10 @@ func (h *house) plainPost(path, body string) reply {
 	}
 	return r
 }
+
+// Who takes JSON as well as a stream gets JSON.
+func TestAStreamIsForThoseWhoTakeNothingElse(t *testing.T) {
+	h := newHouse(t)
+	h.want(202, h.get("/events/a", "Accept: application/json, text/event-stream"))
+	h.want(202, h.get("/events/a", "Accept: text/event-stream, */*;q=0.1"))
+}

@@ -44,6 +44,7 @@ var calls = []struct{ method, path, body string }{
 	{"POST", "/events/a/clear", ""},
 	{"GET", "/wait?all=a", ""},
 	{"POST", "/wait", `{"for":"event:a"}`},
+	{"GET", "/limits", ""},
 	{"GET", "/loop", ""},
 }
 
@@ -62,6 +63,7 @@ func TestEveryCallButTheOpenOnesNeedsAKey(t *testing.T) {
 	}
 	for _, path := range []string{
 		"/", "/healthz", "/readyz", "/metrics", "/problems", "/problems/busy", "/openapi.yaml", "/openapi.json",
+		"/.well-known/webhook-keys",
 	} {
 		h.want(200, h.get(path))
 	}

@@ -145,12 +145,8 @@ func below(pointer string, err error) error {
 	for i := range p.Errors {
 		p.Errors[i].Pointer = pointer + p.Errors[i].Pointer
 	}
-	switch p.Code {
-	case api.CodeInvalidRequest:
+	if p.Code == api.CodeInvalidRequest {
 		return api.InvalidRequest(p.Errors...)
-	case api.CodeNotImplemented:
-		return notImplemented(p.Errors[0])
-	default:
-		return p
 	}
+	return p
 }

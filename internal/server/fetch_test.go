@@ -169,28 +169,6 @@ func TestTheDefaultDeadlineCountsFromTheStart(t *testing.T) {
 	}
 }
 
-// What a later version will have is refused by name, not ignored.
-func TestPartsOfALaterVersionAre501AndNamed(t *testing.T) {
-	h := newHouse(t)
-	for _, c := range []struct{ path, body, pointer string }{
-		{"/fetch", `{"url":"https://target.test/ok","limit":{"concurrency":1}}`, "/limit"},
-		{"/fetch", `{"url":"https://target.test/ok","callback":{"url":"https://target.test/cb"}}`, "/callback"},
-		{
-			"/fetch/batch",
-			`{"fetches":[{"url":"https://target.test/ok"},{"url":"https://target.test/ok","limit":{"rate":1}}]}`,
-			"/fetches/1/limit",
-		},
-	} {
-		r := h.wantProblem(501, "not-implemented", h.post(c.path, c.body))
-		if got := r.text("errors.0.pointer"); got != c.pointer || !strings.Contains(r.text("detail"), c.pointer) {
-			t.Errorf("%s: pointer %q, detail %q", c.body, got, r.text("detail"))
-		}
-	}
-	h.want(202, h.get("/events/a", "Accept: application/json, text/event-stream"))
-	h.want(202, h.get("/events/a", "Accept: text/event-stream, */*;q=0.1"))
-	h.wantNothing()
-}
-
 // A target that can never be reached is refused at submit, with one text; why is in the log.
 func TestATargetThatIsNotAllowedIs403AndCreatesNothing(t *testing.T) {
 	h := newHouse(t, plans{options: func(o *Options) {

@@ -139,6 +139,10 @@ func (s *Server) createFuture(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
+	var err error
+	if n.Callback, err = s.callback(q.Callback, traceparentOf(r)); err != nil {
+		return err
+	}
 	created, err := s.submit(w, r, n)
 	if err != nil {
 		return err

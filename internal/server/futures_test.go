@@ -256,7 +256,7 @@ func TestAPromiseTakesAnyJSONValueOfModestDepth(t *testing.T) {
 type hasty struct{ h *house }
 
 func (b hasty) OpenBody(body record.Body) (io.ReadSeekCloser, error) {
-	page, _, err := b.h.kernel.Futures(record.FutureQuery{Limit: 1})
+	page, _, err := b.h.kernel.Futures(context.Background(), record.FutureQuery{Limit: 1})
 	if err != nil {
 		return nil, err
 	}

@@ -154,7 +154,7 @@ func (s *Server) renewGroup(w http.ResponseWriter, r *http.Request) error {
 func (s *Server) listGroups(w http.ResponseWriter, r *http.Request) error {
 	q := queryOf(r)
 	labels, faults := labelsIn(q)
-	limit, fault := limitOf(q)
+	limit, fault := pageSize(q)
 	if fault != nil {
 		faults = append(faults, *fault)
 	}

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/awaitd/awaitd/api"
-	"github.com/awaitd/awaitd/internal/await"
 	"github.com/awaitd/awaitd/internal/record"
 	"github.com/awaitd/awaitd/internal/store"
 )
@@ -20,7 +19,7 @@ func (s *Server) listFutures(w http.ResponseWriter, r *http.Request) error {
 	query := record.FutureQuery{After: q.Get("cursor")}
 	labels, faults := filters(q, &query)
 	var fault *api.FieldError
-	if query.Limit, fault = limitOf(q); fault != nil {
+	if query.Limit, fault = pageSize(q); fault != nil {
 		faults = append(faults, *fault)
 	}
 	group, fault := memberIn(q)
@@ -40,15 +39,15 @@ func (s *Server) listFutures(w http.ResponseWriter, r *http.Request) error {
 				(group == "" || f.Group == group) && hasAll(f, labels)
 		})
 	}
-	found, next, err := s.kernel.Futures(query)
+	found, next, err := s.kernel.Futures(r.Context(), query)
 	if err != nil {
 		return err
 	}
 	v := s.view()
 	page := api.FuturePage{Futures: []api.Future{}, NextCursor: nextPage(w, r, next)}
 	for _, f := range found {
-		if hasAll(f, labels) {
-			page.Futures = append(page.Futures, *v.future(await.View{Future: f}))
+		if hasAll(f.Future, labels) {
+			page.Futures = append(page.Futures, *v.future(f))
 		}
 	}
 	return answer(w, http.StatusOK, page)
@@ -104,7 +103,7 @@ func hasAll(f *record.Future, labels []record.Label) bool {
 	return !slices.ContainsFunc(labels, func(l record.Label) bool { return !slices.Contains(f.Labels, l) })
 }
 
-func limitOf(q url.Values) (int, *api.FieldError) {
+func pageSize(q url.Values) (int, *api.FieldError) {
 	if !q.Has("limit") {
 		return api.PageDefault, nil
 	}
@@ -134,7 +133,7 @@ func (s *Server) listEvents(w http.ResponseWriter, r *http.Request) error {
 	if prefix != "" && !api.ValidEventName(prefix) {
 		faults = append(faults, api.FieldError{Parameter: "prefix", Detail: "No event has a name that begins so."})
 	}
-	limit, fault := limitOf(q)
+	limit, fault := pageSize(q)
 	if fault != nil {
 		faults = append(faults, *fault)
 	}

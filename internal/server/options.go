@@ -1,6 +1,7 @@
 package server
 
 import (
+	"crypto/ed25519"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -47,6 +48,8 @@ type Options struct {
 	Spare func() error
 	// Ready is nil, or says why the server cannot take work although its loop turns.
 	Ready func() error
+
+	WebhookKey ed25519.PublicKey // that callbacks can be verified with; nil: none
 
 	WaitMax      time.Duration // the longest that an answer is held; 0: WaitMaxDefault
 	KeyTTL       time.Duration // how long an idempotency key is kept; 0: KeyTTLDefault

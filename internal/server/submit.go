@@ -21,9 +21,7 @@ func (s *Server) newFetch(q *api.FetchRequest, traceparent string) (record.NewFu
 	n := record.NewFuture{
 		Kind: record.KindFetch, Labels: labelsOf(q.Labels), TTL: ttlOf(q.TTL), Sets: q.Sets, Group: q.Group,
 	}
-	if err := unsupported(q); err != nil {
-		return n, err
-	}
+	n.LimitKey, n.Limit = limitOf(q.Limit)
 	var err error
 	if n.After, err = s.expression(q.After, "/after"); err != nil {
 		return n, err
@@ -46,19 +44,8 @@ func (s *Server) newFetch(q *api.FetchRequest, traceparent string) (record.NewFu
 		return n, err
 	}
 	n.Request = r.Pack()
-	return n, nil
-}
-
-// unsupported names the first part that this version does not have.
-func unsupported(q *api.FetchRequest) error {
-	const later = "This version does not have it yet; send the fetch without it."
-	switch {
-	case q.Limit != nil:
-		return notImplemented(api.FieldError{Pointer: "/limit", Detail: later})
-	case q.Callback != nil:
-		return notImplemented(api.FieldError{Pointer: "/callback", Detail: later})
-	}
-	return nil
+	n.Callback, err = s.callback(q.Callback, traceparent)
+	return n, err
 }
 
 // expression is e as a future keeps it; nil for none. pointer is where it stands in the request.
@@ -146,9 +133,7 @@ func (s *Server) request(q *api.FetchRequest) *record.Request {
 	if q.Method != "" {
 		r.Method = q.Method
 	}
-	for _, name := range slices.Sorted(maps.Keys(q.Headers)) {
-		r.Headers = append(r.Headers, record.Header{Name: name, Values: q.Headers[name]})
-	}
+	r.Headers = headersOf(q.Headers)
 	if q.JSON != nil && !slices.ContainsFunc(r.Headers, isContentType) {
 		r.Headers = append(r.Headers, record.Header{Name: "Content-Type", Values: []string{"application/json"}})
 	}
@@ -169,6 +154,14 @@ func (s *Server) request(q *api.FetchRequest) *record.Request {
 		r.Redact = append(r.Redact, textproto.CanonicalMIMEHeaderKey(name))
 	}
 	return r
+}
+
+// headersOf is headers in the order of their names, which are as the caller wrote them.
+func headersOf(given map[string]api.Strings) (headers []record.Header) {
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		headers = append(headers, record.Header{Name: name, Values: given[name]})
+	}
+	return headers
 }
 
 func isContentType(h record.Header) bool { return strings.EqualFold(h.Name, "Content-Type") }

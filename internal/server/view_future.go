@@ -63,6 +63,7 @@ func (v *view) future(of await.View) *api.Future {
 		After:         v.expression(f.After),
 		Result:        v.result(f),
 		Error:         failureOf(f.Failure),
+		Callback:      callbackOf(f.Callback),
 		Links:         linksOf(f),
 	}
 	for _, l := range f.Labels {

@@ -56,9 +56,9 @@ func TestResultsSaysHowMuchIsShown(t *testing.T) {
 	h.want(200, h.post("/futures/p/resolve", `{"value":[1]}`))
 	for results, want := range map[string]string{
 		"none":  `["at","outcome","ref"] ["at","outcome","ref"] ["at","outcome","ref"]`,
-		"state": `["at","generation","outcome","ref"] ["at","outcome","ref","state"] ["at","outcome","ref"]`,
-		"full":  `["at","event","outcome","ref"] ["at","future","outcome","ref"] ["at","outcome","ref"]`,
-		"":      `["at","event","outcome","ref"] ["at","future","outcome","ref"] ["at","outcome","ref"]`,
+		"state": `["at","outcome","ref"] ["at","generation","outcome","ref"] ["at","outcome","ref","state"]`,
+		"full":  `["at","outcome","ref"] ["at","event","outcome","ref"] ["at","future","outcome","ref"]`,
+		"":      `["at","outcome","ref"] ["at","event","outcome","ref"] ["at","future","outcome","ref"]`,
 	} {
 		body := `{"for":{"all":["event:a","future:p","until:2001-01-01T00:00:00Z"]},"results":"` + results + `"}`
 		if results == "" {

@@ -283,7 +283,7 @@ func (w *world) read(id string) *call {
 				return fmt.Sprintf("place %d in the queue, want %+v", view.Queue, place)
 			}
 			w.show(view.Future)
-			return differs(view.Future, f)
+			return differs(view.Future, place.Shown(f, view.Queue))
 		}
 	}
 	return c

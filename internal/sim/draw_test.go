@@ -18,7 +18,7 @@ import (
 // Few ids, names and hosts, so that operations collide.
 var (
 	promiseIDs = []string{"p", "q", "r"}
-	eventNames = []string{"a", "b", "c", "d"}
+	eventNames = []string{"a", "b", "c", "limit:k:closed"}
 	hosts      = []string{"one.example", "two.example", "three.example"}
 	labels     = []record.Label{{Key: "k", Value: "1"}, {Key: "k", Value: "2"}}
 )
@@ -209,6 +209,7 @@ func (w *world) drawFuture(ids []string) record.NewFuture {
 	case record.KindFetch:
 		n.ID, n.Kind = w.newID(), record.KindFetch
 		n.Request = drawRequest(t)
+		w.drawLimit(&n)
 		w.drawBegin(&n)
 		w.drawDeadline(&n)
 	case record.KindPromise:
@@ -220,6 +221,20 @@ func (w *world) drawFuture(ids []string) record.NewFuture {
 		}
 	}
 	return n
+}
+
+// drawLimit draws a key, and what is asked of it.
+func (w *world) drawLimit(n *record.NewFuture) {
+	t := w.T
+	n.LimitKey = oneOf(t, "key", "", "", "k", "l")
+	switch oneOf(t, "asks", "nothing", "nothing", "concurrency", "rate", "both") {
+	case "concurrency":
+		n.Limit = &record.LimitSettings{Concurrency: oneOf(t, "concurrency", 1, 2)}
+	case "rate":
+		n.Limit = &record.LimitSettings{Rate: oneOf(t, "rate", 1, 2, 3), Period: ms(t, "period", 1, 30)}
+	case "both":
+		n.Limit = &record.LimitSettings{Concurrency: 1, Rate: 2, Period: oneOf(t, "period", time.Minute, time.Hour)}
+	}
 }
 
 // drawKept draws what is the same for all kinds.

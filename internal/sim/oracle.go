@@ -75,6 +75,7 @@ type Snapshot struct {
 	Futures map[string]*record.Future
 	Events  map[string]*record.Event
 	Keys    map[string]*record.Key
+	Limits  map[string]*record.Limit
 	At      record.Time // of the turn
 	Changes int
 }
@@ -89,26 +90,22 @@ type Oracle struct {
 	Touched  map[string]int // Changes at the last change of each future
 	Stored   Snapshot       // what is durable
 
-	futures map[string]*record.Future // all that are not forgotten
-	events  map[string]*record.Event
-	keys    map[string]*record.Key
-	left    map[string]record.Time // events: when somebody last stopped to wait for it, or to be about to set it
-	lines   []line                 // where fetches queue; the one whose turn it is comes first
-	flights map[string]bool        // whose attempt is under way: its outcome has not come
-	orphans []string               // their attempts were under way when the server before this one died
-	waits   []*Wait                // held, oldest first
-	book    []appointment
-	entries int    // in the book so far
-	serial  uint64 // of the last set or pulse
-	effects []Effect
-}
-
-// line is the fetches of one host that wait for a worker. Ragged once one left it without being started: a place in
-// it may then be told too large.
-type line struct {
-	host   string
-	ids    []string
-	ragged bool
+	futures   map[string]*record.Future // all that are not forgotten
+	events    map[string]*record.Event
+	keys      map[string]*record.Key
+	left      map[string]record.Time // events: when somebody last stopped to wait for it, or to be about to set it
+	limits    map[string]*key
+	bounds    map[string]*record.Limit // their facts
+	changed   []*key                   // whose facts have, since the last snapshot
+	restoring bool                     // keys have not got back what is stored of them
+	turns     []string                 // keys that may start something; the one whose turn it is comes first
+	flights   map[string]flight        // attempts under way, by future: their outcome has not come
+	orphans   []string                 // their attempts were under way when the server before this one died
+	waits     []*Wait                  // held, oldest first
+	book      []appointment
+	entries   int    // in the book so far
+	serial    uint64 // of the last set or pulse
+	effects   []Effect
 }
 
 // appointment is something that happens at a time. Among those of one moment, what was entered first happens first;
@@ -125,7 +122,8 @@ func NewOracle(l Limits, stored Snapshot, now record.Time) *Oracle {
 	o := &Oracle{
 		Limits: l, Now: now, Stored: stored, Changes: stored.Changes, Touched: map[string]int{},
 		futures: maps.Clone(stored.Futures), events: maps.Clone(stored.Events), keys: maps.Clone(stored.Keys),
-		flights: map[string]bool{}, left: map[string]record.Time{},
+		flights: map[string]flight{}, left: map[string]record.Time{}, limits: map[string]*key{},
+		bounds: maps.Clone(stored.Limits), restoring: true,
 	}
 	for _, f := range oldestFirst(stored.Futures) {
 		o.restore(f)
@@ -134,6 +132,7 @@ func NewOracle(l Limits, stored Snapshot, now record.Time) *Oracle {
 		o.fallAt(name, o.events[name].ExpiresAt)
 		o.serial = max(o.serial, o.events[name].Serial)
 	}
+	o.restoreKeys()
 	return o
 }
 
@@ -145,6 +144,9 @@ func (o *Oracle) count() uint64 {
 
 // restore is what a new server does with a future that it finds: everything goes on, by wall time.
 func (o *Oracle) restore(f *record.Future) {
+	if f.Kind == record.KindFetch && !f.State.Settled() {
+		o.enlist(f, nil)
+	}
 	switch {
 	case f.State.Settled():
 	case f.State == record.StateRunning:
@@ -209,7 +211,9 @@ func (o *Oracle) Cold(id string) bool {
 
 // Snapshot is what a commit that begins now makes durable.
 func (o *Oracle) Snapshot() Snapshot {
-	return Snapshot{maps.Clone(o.futures), maps.Clone(o.events), maps.Clone(o.keys), o.Now, o.Changes}
+	return Snapshot{
+		maps.Clone(o.futures), maps.Clone(o.events), maps.Clone(o.keys), o.takeBounds(), o.Now, o.Changes,
+	}
 }
 
 // Durable says that a commit of s has ended. What had expired by its time and was in the store before is swept.
@@ -336,8 +340,8 @@ func (o *Oracle) Census() Census {
 	for _, f := range o.futures {
 		c.Pending += boolean(!f.State.Settled())
 	}
-	for _, l := range o.lines {
-		c.Queued += len(l.ids)
+	for _, k := range o.limits {
+		c.Queued += len(k.ids)
 	}
 	return c
 }

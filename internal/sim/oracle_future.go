@@ -2,8 +2,8 @@ package sim
 
 import (
 	"net/http"
-	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/awaitd/awaitd/internal/record"
 )
@@ -136,7 +136,7 @@ func (o *Oracle) free(id string) Refusal {
 func (o *Oracle) create(n *record.NewFuture) *record.Future {
 	f := &record.Future{
 		ID: n.ID, Kind: n.Kind, State: record.StatePending, CreatedAt: o.Now, TTL: n.TTL, Labels: n.Labels,
-		Sets: n.Sets, Request: n.Request, DeadlineAt: n.Until,
+		Sets: n.Sets, Request: n.Request, DeadlineAt: n.Until, LimitKey: n.LimitKey,
 	}
 	if n.TTL == 0 {
 		f.TTL = o.Limits.TTLDefault
@@ -145,6 +145,10 @@ func (o *Oracle) create(n *record.NewFuture) *record.Future {
 		f.DeadlineAt = o.Now.Add(n.Timeout)
 	}
 	begins := max(n.At, o.Now.Add(n.Delay))
+	o.futures[f.ID] = f
+	if n.Kind == record.KindFetch {
+		o.enlist(f, n.Limit)
+	}
 	switch {
 	case n.Kind == record.KindTimer:
 		f.DueAt = begins
@@ -184,6 +188,8 @@ func (o *Oracle) meet(id string, at record.Time) {
 		switch {
 		case f.DeadlineAt != 0 && f.DeadlineAt <= o.Now && f.Kind == record.KindPromise:
 			o.settle(&f, record.StateFailed, nil, record.FailTimeout)
+		case f.DeadlineAt != 0 && f.DeadlineAt <= o.Now && o.leftAlone(&f):
+			o.settle(&f, record.StateFailed, nil, record.FailCircuitOpen)
 		case f.DeadlineAt != 0 && f.DeadlineAt <= o.Now:
 			o.settle(&f, record.StateFailed, nil, record.FailDeadline)
 		case f.Kind == record.KindTimer:
@@ -216,11 +222,14 @@ func (o *Oracle) end(f *record.Future, s record.State, r *record.Result, failure
 	f.SettledAt, f.ExpiresAt = o.Now, o.Now.Add(f.TTL)
 	f.Result, f.Failure = r, failure
 	if q := f.Request.Open(); q != nil {
-		f.Request = (&record.Request{Method: q.Method, URL: q.URL, Traceparent: q.Traceparent}).Pack()
+		where, _, _ := strings.Cut(q.URL, "?")
+		f.Request = (&record.Request{Method: q.Method, URL: where, Traceparent: q.Traceparent}).Pack()
 	}
 	o.put(f)
 	o.meet(f.ID, 0)
-	o.leaveLine(f.ID)
+	if f.Kind == record.KindFetch {
+		o.delist(f)
+	}
 	o.futureSettled(f)
 	if f.Sets != "" && s == record.StateSucceeded {
 		payload := &record.Payload{ContentType: "text/plain; charset=utf-8", Data: []byte(f.ID)}
@@ -263,7 +272,9 @@ func (o *Oracle) forget(id string) Answer {
 
 // outcome takes what one attempt brought home. Nobody wants it when its future has settled meanwhile.
 func (o *Oracle) outcome(c *record.Outcome) {
-	delete(o.flights, c.ID)
+	if !o.land(c.ID, &c.Attempt) {
+		return
+	}
 	if o.futures[c.ID] == nil || o.futures[c.ID].State != record.StateRunning {
 		return
 	}
@@ -320,74 +331,4 @@ func (o *Oracle) restart() {
 		o.cut(&f, false)
 	}
 	o.orphans = nil
-}
-
-// enqueue puts a fetch at the end of the line of its host. A host that had none waits until all others had a turn.
-func (o *Oracle) enqueue(f *record.Future) {
-	host := hostOf(f.Request)
-	i := slices.IndexFunc(o.lines, func(l line) bool { return l.host == host })
-	if i < 0 {
-		i = len(o.lines)
-		o.lines = append(o.lines, line{host: host})
-	}
-	o.lines[i].ids = append(o.lines[i].ids, f.ID)
-}
-
-func hostOf(r record.Packed) string {
-	u, err := url.Parse(r.URL())
-	if err != nil {
-		panic(err) // the test writes no such URL
-	}
-	return u.Host
-}
-
-func (o *Oracle) leaveLine(id string) {
-	for i := range o.lines {
-		l := &o.lines[i]
-		if at := slices.Index(l.ids, id); at >= 0 {
-			l.ids = slices.Delete(l.ids, at, at+1)
-			l.ragged = true
-		}
-	}
-	o.lines = slices.DeleteFunc(o.lines, func(l line) bool { return len(l.ids) == 0 })
-}
-
-// Place is where a fetch stands in its line, from 1; 0 when it does not queue.
-type Place struct {
-	Number int
-	Ragged bool // a larger number may be told
-}
-
-// Place looks for a fetch in the lines.
-func (o *Oracle) Place(id string) Place {
-	for _, l := range o.lines {
-		if at := slices.Index(l.ids, id); at >= 0 {
-			return Place{at + 1, l.ragged}
-		}
-	}
-	return Place{}
-}
-
-// Allows reports whether number may be told of this place.
-func (p Place) Allows(number int) bool { return number == p.Number || p.Ragged && number > p.Number }
-
-// startQueued gives free workers the first of each line in turn.
-func (o *Oracle) startQueued() {
-	for len(o.flights) < o.Limits.WorkersMax && len(o.lines) > 0 && !o.Draining {
-		l := o.lines[0]
-		o.lines = o.lines[1:]
-		f := *o.futures[l.ids[0]]
-		if l.ids = l.ids[1:]; len(l.ids) > 0 {
-			o.lines = append(o.lines, l)
-		}
-		o.flights[f.ID] = true
-		f.State, f.Reason, f.NextAttemptAt = record.StateRunning, record.ReasonNone, 0
-		if f.StartedAt == 0 {
-			f.StartedAt = o.Now
-		}
-		o.put(&f)
-		o.effects = append(o.effects, Effect{
-			Does: Launches, ID: f.ID, N: len(f.Attempts) + 1, Request: f.Request, DeadlineAt: f.DeadlineAt,
-		})
-	}
 }

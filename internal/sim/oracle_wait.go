@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -99,6 +100,7 @@ func (o *Oracle) Begin(w *Wait, read map[string]*record.Future) (missing []strin
 	for _, l := range w.leaves {
 		o.look(w, l, read)
 	}
+	slices.SortStableFunc(w.done, func(a, b *Leaf) int { return cmp.Compare(a.At, b.At) })
 	if w.Outcome() != Pending || w.Timeout <= 0 || o.Draining {
 		o.answer(w)
 		return nil, ""
@@ -269,6 +271,24 @@ func (o *Oracle) answer(w *Wait) {
 		a.Pending = append(a.Pending, seen)
 	}
 	w.Answer = a
+}
+
+// Orphan reports whether w lacks only events that no pending future is to set.
+func (o *Oracle) Orphan(w *Wait) bool {
+	for _, l := range w.leaves {
+		if l.Outcome != Pending {
+			continue
+		}
+		if l.Expr.Op != api.OpEvent {
+			return false
+		}
+		for _, f := range o.futures {
+			if f.Sets == l.Expr.Ref && !f.State.Settled() {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // Withdraw forgets a wait, if it is held: its caller has gone, or is answered.

@@ -36,8 +36,10 @@ var must = []string{
 	"wait: too many waiters", "wait: too many leaves", "wait: too many events", "wait: unknown future",
 	"busy", "draining",
 
+	"a key is closed", "a key is open", "a key is half open", "a key comes back", "a key is forgotten",
+	"a fetch is queued", "a fetch is rate limited", "a fetch is kept from its target",
 	"an attempt succeeded", "an attempt failed", "an attempt is tried again", "an attempt was cut", "abort",
-	"a host made room for another", "a cancel raced an outcome", "an outcome came late",
+	"a key made room for another", "a cancel raced an outcome", "an outcome came late",
 	"woken: satisfied", "woken: failed", "woken: pending", "the rest was cancelled", "a waiter left",
 	"a wait was woken by an event set and cleared in one turn",
 	"a wait came in the turn in which its event was set",
@@ -60,6 +62,28 @@ func (s sightings) complete(t *testing.T) {
 		}
 	}
 	t.Logf("seen: %v", map[string]int(s))
+}
+
+// sawKeys notes how the keys stand.
+func (w *world) sawKeys() {
+	for _, k := range w.oracle.limits {
+		w.seen.saw("a key is " + [...]string{"closed", "open", "half open"}[k.circuit.State])
+		if k.slots > 0 {
+			w.seen.saw("a key comes back")
+		}
+		if len(k.ids) > 0 {
+			all, present := w.oracle.flying(k)
+			reason, _ := k.blocked(1, w.oracle.Now, all, present)
+			w.seen.saw("a fetch is " + map[record.Reason]string{
+				record.ReasonNone: "queued", record.ReasonQueued: "queued", record.ReasonRateLimited: "rate limited",
+				record.ReasonCircuitOpen: "kept from its target",
+			}[reason])
+		}
+	}
+	if n := len(w.oracle.limits); n < w.keys {
+		w.seen.saw("a key is forgotten")
+	}
+	w.keys = len(w.oracle.limits)
 }
 
 // races is what is worth knowing about one turn before it is applied.

@@ -109,8 +109,10 @@ func (w *world) step(t *rapid.T) {
 		w.together()
 	case kind < 67:
 		w.drawSingle()
-	case kind < 87:
+	case kind < 85:
 		w.pass(w.drawPass())
+	case kind < 87:
+		w.outage()
 	case kind < 92:
 		w.someoneLeaves()
 	case kind < 96:
@@ -133,8 +135,35 @@ func (w *world) step(t *rapid.T) {
 }
 
 func (w *world) drawPass() (d time.Duration, busy bool) {
-	d = oneOf(w.T, "pass", ms(w.T, "few", 0, 20), time.Millisecond, 300*time.Millisecond, 2*time.Hour, w.nextExpiry())
+	d = oneOf(w.T, "pass", ms(w.T, "few", 0, 20), time.Millisecond, 300*time.Millisecond, 5*time.Second, 65*time.Second,
+		2*time.Hour, w.nextExpiry())
 	return d, d > time.Second || chance(w.T, "busy", 30)
+}
+
+// outage lets a target fail as often as it takes for its key to be left alone, if it gets enough workers.
+func (w *world) outage() {
+	w.note("outage")
+	for range 3 * streakMax {
+		i := slices.IndexFunc(w.attempts, func(a attempt) bool { return w.oracle.flights[a.id].key == "k" })
+		switch {
+		case i >= 0:
+			a := w.attempts[i]
+			w.attempts = slices.Delete(w.attempts, i, i+1)
+			o := &record.Outcome{ID: a.id, Attempt: record.Attempt{N: a.n, At: w.now()}}
+			o.Attempt.Failure = &record.Failure{Type: record.FailConnect, Message: "It did not answer."}
+			w.outcomes = append(w.outcomes, o)
+			w.life.kernel.Outcome(o)
+		case w.places() >= w.limits.InboxMax:
+			return
+		default:
+			n := record.NewFuture{ID: w.newID(), Kind: record.KindFetch, Request: drawRequest(w.T), LimitKey: "k"}
+			w.ask(w.submit(&record.Submit{Futures: []record.NewFuture{n}}))
+		}
+		w.turn()
+		if !w.life.holding {
+			w.finishAll()
+		}
+	}
 }
 
 // nextExpiry is how long it is until the next thing is to be forgotten, to the millisecond; 0 when nothing is.
@@ -379,8 +408,8 @@ func (w *world) calm() {
 		w.finishAll()
 	}
 	w.pass(600*time.Millisecond, false)
-	if !w.oracle.Draining && len(w.oracle.lines) > 0 && len(w.oracle.flights) == 0 {
-		w.Fatalf("these queue for ever: %v", w.oracle.lines)
+	if !w.oracle.Draining && len(w.oracle.turns) > 0 && len(w.oracle.flights) == 0 {
+		w.Fatalf("these queue for ever: %v", w.oracle.turns)
 	}
 	for _, f := range oldestFirst(w.oracle.Stored.Futures) {
 		if f.State.Settled() && f.ExpiresAt <= w.now()-300 {

@@ -51,7 +51,8 @@ type world struct {
 	ids      []string           // of futures that were ever asked for, chosen ones left out
 	births   map[string]int     // of futures
 	versions map[string]version // of each future, as last shown
-	lastHost string             // that something was started for
+	lastKey  string             // that something was started for
+	keys     int                // that were remembered when it last rested
 	seen     sightings
 	failed   bool // it ends before its time: nothing more is checked
 	trace    hash.Hash64
@@ -75,7 +76,13 @@ func start(t *rapid.T, m medium, limits await.Limits, seen sightings) *world {
 		limits: limits,
 		origin: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC),
 	}
-	empty := Snapshot{map[string]*record.Future{}, map[string]*record.Event{}, map[string]*record.Key{}, 0, 0}
+	empty := Snapshot{
+		map[string]*record.Future{},
+		map[string]*record.Event{},
+		map[string]*record.Key{},
+		map[string]*record.Limit{},
+		0, 0,
+	}
 	w.oracle = NewOracle(w.bounds(), empty, w.now())
 	m.open(w)
 	w.open()
@@ -208,11 +215,11 @@ func (w *world) started(a attempt, l launched) {
 	}
 	w.effects = w.effects[1:]
 	w.attempts = append(w.attempts, a)
-	host := hostOf(e.Request)
-	if host != w.lastHost && slices.ContainsFunc(w.oracle.lines, func(l line) bool { return l.host == w.lastHost }) {
-		w.seen.saw("a host made room for another")
+	key := w.oracle.flights[a.id].key
+	if key != w.lastKey && slices.Contains(w.oracle.turns, w.lastKey) {
+		w.seen.saw("a key made room for another")
 	}
-	w.lastHost = host
+	w.lastKey = key
 }
 
 func (w *world) stopped(id string) {
@@ -248,6 +255,7 @@ func (w *world) wasRead(r read) {
 // rested is the moment in which nothing more happens: what had to be said has been said.
 func (w *world) rested() {
 	w.sleepsNoLongerThan()
+	w.sawKeys()
 	if w.committing {
 		for _, c := range w.calls {
 			if c.applied {

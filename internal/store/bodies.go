@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -112,40 +114,39 @@ func (w *BodyWriter) Discard() {
 	}
 }
 
-// LooseMax is how long a body is kept that no committed future refers to: that of an attempt which is followed by
-// another, or comes too late. It counts from the first commit after the body's own.
+// LooseMax is how long a body is kept, at least, that no committed future refers to: that of an attempt which is
+// followed by another, or comes too late. It is gone after twice that time, with the next commit.
 const LooseMax = time.Hour
 
-// looseBodies are those that do not belong to a committed future yet. Any goroutine.
+// looseBodies are those that do not belong to a committed future yet, in two generations, so that a commit costs the
+// same however many they are. Any goroutine.
 type looseBodies struct {
-	mu    sync.Mutex
-	since map[string]record.Time // 0: no commit has been made since
+	mu         sync.Mutex
+	young, old map[string]bool
+	turned     record.Time // when the young became old
 }
 
 func (l *looseBodies) add(ref string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.since == nil {
-		l.since = map[string]record.Time{}
+	if l.young == nil {
+		l.young = map[string]bool{}
 	}
-	l.since[ref] = 0
+	l.young[ref] = true
 }
 
-// committed learns of a commit and which bodies it has given to futures. It returns those that nobody wants.
+// committed learns of a commit and which bodies it has given to futures. It returns those that nobody wants, in no
+// order.
 func (l *looseBodies) committed(at record.Time, kept []string) (unwanted []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, ref := range kept {
-		delete(l.since, ref)
+		delete(l.young, ref)
+		delete(l.old, ref)
 	}
-	for ref, since := range l.since { // no order is seen: each is removed for itself
-		switch {
-		case since == 0:
-			l.since[ref] = at
-		case at.Sub(since) > LooseMax:
-			delete(l.since, ref)
-			unwanted = append(unwanted, ref)
-		}
+	if at.Sub(l.turned) > LooseMax {
+		unwanted = slices.Collect(maps.Keys(l.old)) // each is removed for itself
+		l.old, l.young, l.turned = l.young, nil, at
 	}
 	return unwanted
 }

@@ -33,17 +33,25 @@ func (s *Store) commit(r request) {
 		r.done(err)
 		return
 	}
-	var dropped []string // bodies
 	s.backend.apply(h.serial, func(err error) {
 		if err == nil {
 			s.head = h
 			s.publish()
 			s.earliest.Store(int64(next))
-			dropped = append(s.writing.dropped, s.loose.committed(r.batch.At, s.writing.kept)...)
+			s.unused = append(s.unused, s.writing.dropped...)
+			s.unused = append(s.unused, s.loose.committed(r.batch.At, s.writing.kept)...)
 		}
 		r.done(err)
 	})
-	s.bodies.remove(dropped)
+	if s.every == 0 {
+		s.removeUnused()
+	}
+}
+
+// removeUnused removes bodies that no future has any more. What the end of the process leaves is swept at the start.
+func (s *Store) removeUnused() {
+	s.bodies.remove(s.unused)
+	s.unused = nil
 }
 
 // write puts the commit of b together: the head, then what b forgets, because an id may come back in the same
@@ -69,6 +77,7 @@ func (s *Store) write(b *record.Batch) (head, record.Time, error) {
 	}
 	for _, c := range b.Futures {
 		w.leave(c.Was, c.Is)
+		s.renewal.due = s.renewal.due || c.Is == nil || c.Is.State.Settled()
 	}
 	for _, c := range b.Futures {
 		if c.Is != nil && !c.Is.State.Settled() {
@@ -82,6 +91,9 @@ func (s *Store) write(b *record.Batch) (head, record.Time, error) {
 	}
 	for _, e := range b.Events {
 		w.event(e)
+	}
+	for _, l := range b.Limits {
+		w.limit(l)
 	}
 	for _, g := range b.Groups {
 		w.group(g)
@@ -115,7 +127,7 @@ func (h head) after(b *record.Batch, gone []*record.Future) head {
 
 func (w *writing) begin(c changes, h *head) {
 	w.changes, w.serial = c, h.serial
-	w.kept, w.dropped = w.kept[:0], nil
+	w.kept, w.dropped = w.kept[:0], w.dropped[:0]
 	w.expiry, w.arena = w.expiry[:0], w.arena[:0]
 	w.value = h.append(w.value[:0])
 	w.set([]byte{keyHead}, w.value)
@@ -146,6 +158,8 @@ func (w *writing) fact(was, is *record.Future) {
 			w.kept = append(w.kept, ref)
 		}
 	}
+	w.index(runsPrefix, running(was), running(is))
+	w.index(callsPrefix, was.CallbackPending(), is.CallbackPending())
 	w.value = record.AppendFuture(w.value[:0], is)
 	key := w.key(factPrefix(is.State))
 	w.set(key, w.value)
@@ -153,6 +167,18 @@ func (w *writing) fact(was, is *record.Future) {
 		w.expires(is.ExpiresAt, key)
 	}
 }
+
+// index keeps the places of those futures for which something is true.
+func (w *writing) index(prefix string, was, is bool) {
+	switch {
+	case is && !was:
+		w.set(w.key(prefix), nil)
+	case was && !is:
+		w.remove(w.key(prefix))
+	}
+}
+
+func running(f *record.Future) bool { return f != nil && f.State == record.StateRunning }
 
 // create writes what leads to a future all its life.
 func (w *writing) create(f *record.Future) {
@@ -174,6 +200,8 @@ func (w *writing) forget(f *record.Future) {
 		w.remove(w.label(l))
 	}
 	w.dropBody(f)
+	w.index(runsPrefix, running(f), false)
+	w.index(callsPrefix, f.CallbackPending(), false)
 	w.remove(w.key(factPrefix(f.State)))
 }
 

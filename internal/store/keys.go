@@ -15,9 +15,12 @@ import (
 //	s <state> <place>              the fact of a settled future
 //	i <id>                         the time in the place of a future whose id does not tell it
 //	l <key> 00 <value> 00 <place>  futures by label
+//	r <place>                      a future that is running
+//	c <place>                      a settled future whose callback is pending
 //	b <ref>                        a body that lies in a file of its own and belongs to a future
 //	e <name>                       the fact of an event
 //	k <name>                       the fact of an idempotency key
+//	m <key>                        the fact of a limit
 //	g <id>                         the fact of a group
 //	w <place> <n>                  the n-th leaf of what a future waits for, decided before the whole is
 //	x <expires> <serial> <n>       keys of facts that are forgotten at that time: a list, the n-th of a commit
@@ -31,13 +34,19 @@ const (
 	keySettled = 's'
 	keyTime    = 'i'
 	keyLabel   = 'l'
+	keyRuns    = 'r'
+	keyCalls   = 'c'
 	keyBody    = 'b'
 	keyEvent   = 'e'
 	keyUsed    = 'k'
+	keyLimit   = 'm'
 	keyGroup   = 'g'
 	keyLeaf    = 'w'
 	keyExpires = 'x'
 )
+
+// isOpen reports whether what lies at a key is the fact of a future that is not settled.
+func isOpen(key []byte) bool { return key[0] == keyOpen }
 
 // ownPrefix begins the ids that the server makes.
 const ownPrefix = "fut_"
@@ -114,6 +123,13 @@ var factPrefixes = [...]string{
 	record.StateFailed:    "s\x04",
 	record.StateCancelled: "s\x05",
 }
+
+// runsPrefix and callsPrefix are the prefixes of the places of futures that are running, and of settled ones whose
+// callback is pending: few among many.
+const (
+	runsPrefix  = string(keyRuns)
+	callsPrefix = string(keyCalls)
+)
 
 // everywhere are the prefixes under which facts of futures lie, the likeliest first.
 var everywhere = []string{

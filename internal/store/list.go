@@ -54,6 +54,8 @@ func orderOf(q record.FutureQuery) order {
 	switch {
 	case q.Label != nil:
 		return order{keyLabel, []string{string(appendLabel(nil, *q.Label))}, false}
+	case q.State == record.StateRunning:
+		return order{keyRuns, []string{runsPrefix}, false}
 	case q.State != 0:
 		return order{factPrefix(q.State)[0], []string{factPrefix(q.State)}, true}
 	default:

@@ -49,12 +49,14 @@ func (b *budget) take(n int64) error {
 	return nil
 }
 
-// memory is an ordered map. Readers scan a copy-on-write copy, so that they never hold up a commit.
+// memory is an ordered map. A commit waits for views, which are short; who scans reads a copy-on-write copy, and
+// holds up nobody.
 type memory struct {
-	mu     sync.RWMutex
-	keys   *btree.Map[string, []byte]
-	next   []put
-	budget *budget
+	mu      sync.RWMutex // held by each view that has no copy
+	copying sync.Mutex   // copying marks the map as shared
+	keys    *btree.Map[string, []byte]
+	next    []put
+	budget  *budget
 }
 
 // entryBytes is about what an entry of the map takes beside its key and value.
@@ -103,7 +105,10 @@ func (m *memory) apply(_ uint64, done func(error)) {
 
 func (m *memory) flush() error { return nil }
 func (m *memory) close() error { return nil }
-func (m *memory) view() view   { return &memoryView{of: m} }
+func (m *memory) view() view {
+	m.mu.RLock()
+	return &memoryView{m, m.keys}
+}
 
 // memoryView copies when it is first scanned: a copy costs the next commits, and most views only look something up.
 type memoryView struct {
@@ -112,26 +117,27 @@ type memoryView struct {
 }
 
 func (v *memoryView) get(key []byte) ([]byte, error) {
-	if v.keys != nil {
-		value, _ := v.keys.Get(string(key))
-		return value, nil
-	}
-	v.of.mu.RLock()
-	defer v.of.mu.RUnlock()
-	value, _ := v.of.keys.Get(string(key))
+	value, _ := v.keys.Get(string(key))
 	return value, nil
 }
 
+func (v *memoryView) copied() bool { return v.keys != v.of.keys }
+
 func (v *memoryView) scan(from, to []byte, reverse bool) cursor {
-	if v.keys == nil {
-		v.of.mu.Lock() // copying marks the tree as shared, which is a write
+	if !v.copied() {
+		v.of.copying.Lock()
 		v.keys = v.of.keys.Copy()
-		v.of.mu.Unlock()
+		v.of.copying.Unlock()
+		v.of.mu.RUnlock()
 	}
 	return &memoryCursor{at: v.keys.Iter(), from: string(from), to: string(to), reverse: reverse}
 }
 
-func (v *memoryView) close() {}
+func (v *memoryView) close() {
+	if !v.copied() {
+		v.of.mu.RUnlock()
+	}
+}
 
 // memoryCursor walks a copy.
 type memoryCursor struct {

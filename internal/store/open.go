@@ -19,6 +19,7 @@ type Options struct {
 	//	FORMAT      which version of all this it is; the last thing that is made
 	//	LOCK        locked while a server has the store open
 	//	high-water  the last commit that is known to be on the disk (highwater.go)
+	//	sealing-keys  what opens the facts of futures that are not settled (ring.go)
 	//	pebble/     futures, events, everything but long bodies: Pebble's files (keys.go)
 	//	bodies/     one file for each body longer than InlineBytesMax (files.go)
 	Dir string
@@ -27,27 +28,31 @@ type Options struct {
 	// acknowledged in that time may be lost when the process is killed or the power fails, and nothing before.
 	Sync bool
 
-	CacheBytes int64 // of what was read lately; 0: 64 MiB
-	SpareBytes int64 // below this much room on the disk, Room is an error; 0: 256 MiB. A tenth of a small disk
+	CacheBytes    int64 // memory for what was read lately; 0: 64 MiB
+	MemtableBytes int64 // memory for what was written lately, and up to four times that in a burst; 0: 32 MiB
+	SpareBytes    int64 // below this much room on the disk, Room is an error; 0: 256 MiB. A tenth of a small disk
 
 	FS  vfs.FS       // nil: the machine's
 	Log *slog.Logger // nil: silence
+
+	renewEvery time.Duration // 0: renewEvery
 }
 
 const (
 	pebbleName = "pebble"
 	bodiesName = "bodies"
 
-	cacheBytesDefault = 64 << 20
-	spareBytesDefault = 256 << 20
-	flushEvery        = 100 * time.Millisecond
+	cacheBytesDefault    = 64 << 20
+	memtableBytesDefault = 32 << 20
+	spareBytesDefault    = 256 << 20
+	flushEvery           = 100 * time.Millisecond
 )
 
 // ErrInUse says that another server has the folder open.
 var ErrInUse = errors.New("store: in use by another server")
 
 // Open opens the store in a folder, and makes it when the folder is new. Errors: ErrInUse, ErrFormat (another version
-// wrote it), ErrDamaged (what was acknowledged is not all there; nothing was changed), ErrFull.
+// wrote it), ErrDamaged (what was acknowledged is not all there), ErrFull.
 func Open(o Options) (*Store, error) {
 	if o.FS == nil {
 		o.FS = vfs.Default
@@ -58,12 +63,18 @@ func Open(o Options) (*Store, error) {
 	if o.CacheBytes == 0 {
 		o.CacheBytes = cacheBytesDefault
 	}
+	if o.MemtableBytes == 0 {
+		o.MemtableBytes = memtableBytesDefault
+	}
 	if o.SpareBytes == 0 {
 		o.SpareBytes = spareBytesDefault
 	}
+	if o.renewEvery == 0 {
+		o.renewEvery = renewEvery
+	}
 	s, err := open(o)
 	if err != nil {
-		return nil, fmt.Errorf("open the store in %s: %w", o.Dir, whenFull(err))
+		return nil, fmt.Errorf("open the store in %s: %w", o.Dir, whenDamaged(whenFull(err)))
 	}
 	return s, nil
 }
@@ -86,15 +97,23 @@ func open(o Options) (_ *Store, err error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := openDisk(o)
+	ring, err := openRing(o)
+	if err != nil {
+		return nil, err
+	}
+	d, err := openDisk(o, ring)
 	if err != nil {
 		return nil, err
 	}
 	undo = append(undo, d.close)
+	if err := ring.begin(); err != nil { // not before Pebble has refused nothing
+		return nil, err
+	}
 	kept := &files{o.FS, o.path(bodiesName), o.Log}
 	s := &Store{
 		backend: d, bodies: kept, lock: lock, room: roomIn(o.Dir, o.FS, uint64(o.SpareBytes)),
 		queue: make(chan request, 1), idle: make(chan struct{}), failed: d.ice.frozen,
+		renewal: renewal{ring: ring, log: o.Log, every: o.renewEvery},
 	}
 	if err := s.start(); err != nil {
 		return nil, err
@@ -105,11 +124,13 @@ func open(o Options) (_ *Store, err error) {
 	if err := kept.sweep(s.owns); err != nil {
 		return nil, err
 	}
-	var every time.Duration
-	if !o.Sync {
-		every = flushEvery
+	if ring.old && serial > 0 {
+		s.renewal.begin(time.Now())
 	}
-	go s.commitAll(every)
+	if !o.Sync {
+		s.every = flushEvery
+	}
+	go s.commitAll()
 	return s, nil
 }
 
@@ -178,12 +199,15 @@ func (o *Options) make() error {
 		}
 	}
 	// Pebble begins in its oldest format. Its second log is the first to tell damage from a crash better.
-	d, err := openDisk(*o)
+	d, err := openDisk(*o, nil)
 	if err == nil {
 		err = d.close()
 	}
 	if err == nil {
 		err = o.FS.MkdirAll(o.path(bodiesName), 0o700)
+	}
+	if err == nil {
+		err = syncDir(o.Dir, o.FS) // all of it is there before it is called a store
 	}
 	if err != nil {
 		return err

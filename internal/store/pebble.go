@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -16,18 +17,18 @@ import (
 type disk struct {
 	db      *pebble.DB
 	ice     *ice
+	ring    *ring // nil while the store is made: nothing is sealed yet
 	batch   *pebble.Batch
+	sealed  []byte // the last value of it that was
 	wait    *pebble.WriteOptions
 	mark    *highWater
-	applied uint64 // serial of the last commit
-	marked  uint64 // and of the last one that is known to be on the disk
+	applied uint64         // serial of the last commit
+	marked  uint64         // and of the last one that is known to be on the disk
+	written sync.WaitGroup // the batch that Pebble is writing
 
 	// seen is what readers see: the last commit that is durable. Pebble shows a batch to readers before it is.
 	seen atomic.Pointer[diskView]
 }
-
-// memtableBytes is …
-const memtableBytes = 32 << 20
 
 // pebbleOptions are how Pebble is used here.
 func pebbleOptions(o Options, fs vfs.FS, fatal func(error)) *pebble.Options {
@@ -35,7 +36,7 @@ func pebbleOptions(o Options, fs vfs.FS, fatal func(error)) *pebble.Options {
 		FS:                          fs,
 		FormatMajorVersion:          pebble.FormatValueSeparation,
 		CacheSize:                   o.CacheBytes,
-		MemTableSize:                memtableBytes,
+		MemTableSize:                uint64(o.MemtableBytes),
 		MemTableStopWritesThreshold: 4,
 		Logger:                      logger{o.Log, fatal},
 		EventListener: &pebble.EventListener{
@@ -62,8 +63,8 @@ func apart(key []byte) (policy pebble.SpanPolicy, until []byte, err error) {
 }
 
 // openDisk opens Pebble's part of a store.
-func openDisk(o Options) (*disk, error) {
-	d := &disk{ice: newIce(), wait: pebble.Sync}
+func openDisk(o Options, ring *ring) (*disk, error) {
+	d := &disk{ice: newIce(), ring: ring, wait: pebble.Sync}
 	if !o.Sync {
 		d.wait = pebble.NoSync
 	}
@@ -75,6 +76,7 @@ func openDisk(o Options) (*disk, error) {
 	d.batch = d.db.NewBatch(pebble.WithInitialSizeBytes(batchBytes), pebble.WithMaxRetainedSizeBytes(batchBytesMax))
 	d.mark, err = openHighWater(o.Dir, cold)
 	d.show()
+	d.ice.armed.Store(true)
 	if err = errors.Join(err, d.ice.err()); err != nil {
 		return nil, errors.Join(err, d.close())
 	}
@@ -88,22 +90,31 @@ const (
 )
 
 func (d *disk) begin() changes {
+	if d.ice.err() != nil {
+		d.batch = d.db.NewBatch() // Pebble may still hold the one that failed
+	}
 	d.batch.Reset()
-	return batch{d.batch}
+	return batch{d.batch, d}
 }
 
 // batch is a Pebble batch as changes. Its methods return errors only for kinds of batches that this is not.
-type batch struct{ *pebble.Batch }
+type batch struct {
+	*pebble.Batch
+	of *disk
+}
 
-func (b batch) set(key, value []byte) { _ = b.Set(key, value, nil) }
-func (b batch) remove(key []byte)     { _ = b.Delete(key, nil) }
+func (b batch) set(key, value []byte) {
+	if isOpen(key) {
+		b.of.sealed = b.of.ring.seal(b.of.sealed[:0], key, value)
+		value = b.of.sealed
+	}
+	_ = b.Set(key, value, nil)
+}
+
+func (b batch) remove(key []byte) { _ = b.Delete(key, nil) }
 
 func (d *disk) apply(serial uint64, done func(error)) {
-	err := d.ice.err()
-	if err == nil {
-		err = errors.Join(d.db.Apply(d.batch, d.wait), d.ice.err())
-	}
-	if err != nil {
+	if err := d.write(d.batch); err != nil {
 		done(fmt.Errorf("write to the store: %w", whenFull(err)))
 		return
 	}
@@ -117,16 +128,32 @@ func (d *disk) apply(serial uint64, done func(error)) {
 	old.close()
 }
 
+// write has Pebble write a batch. It does not wait when that has become vain: Pebble may be waiting for a table, to
+// have room in memory again, and on ice there is none before the end.
+func (d *disk) write(b *pebble.Batch) error {
+	if err := d.ice.err(); err != nil {
+		return err
+	}
+	written := make(chan error, 1)
+	d.written.Go(func() { written <- d.db.Apply(b, d.wait) })
+	select {
+	case err := <-written:
+		return errors.Join(err, d.ice.err())
+	case <-d.ice.frozen:
+		return d.ice.err()
+	}
+}
+
 // show lets readers see what is committed, and returns what they saw before.
 func (d *disk) show() *diskView {
-	v := &diskView{of: d.db.NewSnapshot()}
+	v := &diskView{of: d.db.NewSnapshot(), ring: d.ring}
 	v.users.Store(1)
 	return d.seen.Swap(v)
 }
 
 func (d *disk) flush() error {
-	if d.marked == d.applied {
-		return nil
+	if err := d.ice.err(); err != nil || d.marked == d.applied {
+		return err
 	}
 	if err := errors.Join(d.db.LogData(nil, pebble.Sync), d.ice.err()); err != nil {
 		return err
@@ -137,12 +164,14 @@ func (d *disk) flush() error {
 }
 
 func (d *disk) close() error {
+	close(d.ice.thawed)
+	d.written.Wait()
 	d.seen.Load().close()
-	err := errors.Join(d.batch.Close(), d.db.Close(), d.ice.err())
+	err := errors.Join(d.batch.Close(), d.db.Close())
 	if err == nil && d.applied > 0 {
-		d.mark.set(d.applied)
+		d.mark.set(d.applied) // the log was synced when it was closed
 	}
-	return errors.Join(err, d.mark.close(), d.ice.err())
+	return whenFull(errors.Join(err, d.mark.close(), d.ice.err()))
 }
 
 func (d *disk) view() view {
@@ -156,6 +185,7 @@ func (d *disk) view() view {
 // diskView is the state after one commit. It ends when nobody uses it any more.
 type diskView struct {
 	of    *pebble.Snapshot
+	ring  *ring
 	users atomic.Int64
 }
 
@@ -185,19 +215,26 @@ func (v *diskView) get(key []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	own := append(make([]byte, 0, len(value)), value...)
-	return own, closer.Close()
+	own := make([]byte, 0, len(value))
+	if isOpen(key) {
+		own, err = v.ring.open(own, key, value)
+	} else {
+		own = append(own, value...)
+	}
+	return own, errors.Join(err, closer.Close())
 }
 
 func (v *diskView) scan(from, to []byte, reverse bool) cursor {
 	at, err := v.of.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: to})
-	return &diskCursor{at: at, err: err, reverse: reverse}
+	return &diskCursor{at: at, ring: v.ring, err: err, reverse: reverse}
 }
 
 // diskCursor is a Pebble iterator.
 type diskCursor struct {
 	at      *pebble.Iterator
+	ring    *ring
 	current []byte
+	opened  []byte // the last value that was sealed
 	err     error
 	reverse bool
 	begun   bool
@@ -221,6 +258,10 @@ func (c *diskCursor) next() bool {
 	c.begun = true
 	if more {
 		c.current, c.err = c.at.ValueAndErr()
+	}
+	if more && c.err == nil && isOpen(c.at.Key()) {
+		c.opened, c.err = c.ring.open(c.opened[:0], c.at.Key(), c.current)
+		c.current = c.opened
 	}
 	return more && c.err == nil
 }

@@ -140,7 +140,8 @@ func (s *Store) Events(prefix, after string, limit int) (page []*record.Event, n
 	return page, next, nil
 }
 
-// Load visits what a restart needs: the futures that are pending or running, oldest first, then the events by name.
+// Load visits what a restart needs: the futures that are pending or running, oldest first, then those that are settled
+// and whose callback is pending, then the events by name.
 // progress, if not nil, hears how many were visited, every now and then and at
 // the end. An error of a visit ends it.
 func (s *Store) Load(future func(*record.Future) error, event func(*record.Event) error, progress func(n int)) error {
@@ -166,6 +167,18 @@ func (s *Store) Load(future func(*record.Future) error, event func(*record.Event
 		}
 		return future(f)
 	})
+	if err == nil {
+		err = visit(keyCalls, func(place, _ []byte) error {
+			f, err := find(v, place)
+			if err == nil && f == nil {
+				err = fmt.Errorf("%w: a callback is pending of a future that is not there", record.ErrCorrupt)
+			}
+			if err != nil {
+				return err
+			}
+			return future(f)
+		})
+	}
 	if err != nil {
 		return err
 	}

@@ -18,7 +18,8 @@ type backend interface {
 	// apply makes all of them durable, or nothing, calls done once, and then tidies up. serial is that of the commit. An
 	// error is final.
 	apply(serial uint64, done func(error))
-	// flush makes durable what a back end that does not wait for the disk has only handed over.
+	// flush makes durable what a back end that does not wait for the disk has only handed over. Nil: all that was
+	// applied is durable, and no commit has failed.
 	flush() error
 	close() error
 }
@@ -55,13 +56,18 @@ type Store struct {
 	spare   func() error // nil: that shows when it is written
 
 	queue  chan request  // to the committer; nil: a commit is made where it is asked for
+	every  time.Duration // how often what commits did not wait for is flushed; 0: they wait
 	idle   chan struct{} // closed when the committer has ended
 	lock   io.Closer     // of the folder; nil: there is none
 	failed chan struct{} // closed when nothing can be written any more; nil: that never happens
 
 	head    head // as last committed; whoever commits owns it
 	writing writing
+	renewal renewal                                       // of a store on disk
 	counts  [len(counts{})][len(counts{}[0])]atomic.Int64 // those of head, for everybody
+
+	// unused are the bodies that nobody needs when all commits so far are durable. Whoever commits owns them.
+	unused []string
 
 	// earliest is that of the first list of expiries in the store, so that looking for what has expired costs nothing,
 	// and never walks over what was forgotten before.
@@ -118,16 +124,17 @@ func (s *Store) Commit(b *record.Batch, done func(error)) {
 	s.queue <- r
 }
 
-// commitAll is the committer: it makes the commits, beside the loop. every > 0 is how often it flushes what it did
-// not wait for.
-func (s *Store) commitAll(every time.Duration) {
+// commitAll is the committer: it makes the commits, beside the loop.
+func (s *Store) commitAll() {
 	defer close(s.idle)
 	var tick <-chan time.Time
-	if every > 0 {
-		ticker := time.NewTicker(every)
+	if s.every > 0 {
+		ticker := time.NewTicker(s.every)
 		defer ticker.Stop()
 		tick = ticker.C
 	}
+	renewals := time.NewTicker(s.renewal.every)
+	defer renewals.Stop()
 	for {
 		select {
 		case r, more := <-s.queue:
@@ -136,7 +143,13 @@ func (s *Store) commitAll(every time.Duration) {
 			}
 			s.commit(r)
 		case <-tick:
-			_ = s.backend.flush() // when it fails, so does the next commit
+			if err := s.backend.flush(); err == nil { // when it fails, so does the next commit
+				s.removeUnused()
+			}
+		case now := <-renewals.C:
+			s.renew(now)
+		case <-s.renewing():
+			s.renewSome()
 		}
 	}
 }
@@ -183,6 +196,7 @@ func (s *Store) Close() error {
 	if s.queue != nil {
 		close(s.queue)
 		<-s.idle
+		s.renewAtEnd()
 	}
 	err := s.backend.close()
 	if s.lock != nil {

@@ -112,6 +112,35 @@ func (t *Tree) follow(from *File, to string) string {
 	return fmt.Sprintf("%s has no heading for #%s", target.Path, fragment)
 }
 
+// docsIndex is the page from which a newcomer finds all others.
+const docsIndex = "docs/README.md"
+
+// lostPages finds the pages of docs that no chain of links from the index leads to.
+func lostPages(t *Tree) []Offence {
+	reached := map[string]bool{docsIndex: true}
+	for next := []string{docsIndex}; len(next) > 0; next = next[1:] {
+		page := t.file(next[0])
+		if page == nil || path.Ext(page.Path) != ".md" {
+			continue
+		}
+		for _, p := range pieces(page) {
+			name, _, _ := strings.Cut(p.text, "#")
+			to := path.Join(page.Dir(), name)
+			if p.kind == link && name != "" && strings.HasPrefix(to, "docs/") && !reached[to] {
+				reached[to] = true
+				next = append(next, to)
+			}
+		}
+	}
+	var found []Offence
+	for _, f := range t.Files {
+		if strings.HasPrefix(f.Path, "docs/") && path.Ext(f.Path) == ".md" && !reached[f.Path] {
+			found = append(found, Offence{f.Path, 0, "no link leads here from " + docsIndex})
+		}
+	}
+	return found
+}
+
 var (
 	makeTarget = regexp.MustCompile(`(?m)^([a-z][a-z0-9-]*):`)
 	makeCall   = regexp.MustCompile(`^\s*(?:\$ )?make((?: [a-z][a-z0-9-]*)+)\s*(?:#.*)?$`)

@@ -49,6 +49,7 @@ var rooms = []Room{
 	{"internal/events", 3, anyone, 0},
 	{"internal/store", 3, anyone, Spawn | Clock},
 	{"internal/sequence", 3, anyone, Spawn},
+	{"internal/webhook", 3, []string{"internal/record"}, 0},
 
 	{"internal/loop", 2, nobody, 0},
 	{"internal/record", 1, nobody, 0},
@@ -60,6 +61,7 @@ var rooms = []Room{
 	{"internal/sim", 6, anyone, InTest},
 	{"internal/tidy", 0, nobody, InTest},
 	{"deploy", 8, []string{"internal/tidy"}, InTest},
+	{"docs", 8, anyone, InTest},
 	{"internal/faults", 8, nobody, InTest | Spawn | Clock | Dial}, // knows the server from outside only
 }
 

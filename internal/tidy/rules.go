@@ -44,6 +44,7 @@ var Rules = []Rule{
 	{"machines", "no path of anybody's machine is in the tree", machinePaths},
 	{"paths", "every path that the documents name exists", missingPaths},
 	{"links", "every relative link resolves", brokenLinks},
+	{"pages", "every page of docs is reached from its index", lostPages},
 	{"targets", "every make target that the documents name exists", missingTargets},
 	{"flags", "every flag and variable that the documents name exists", missingFlags},
 	{"metrics", "code, deploy and documents use the metrics of the contract", strangeMetrics},

@@ -21,7 +21,7 @@ PAUSE_MIN, PAUSE_MAX = 0.1, 5.0
 
 # Problems that pass by themselves, and that promise that the call had no effect.
 NOTHING_DONE = frozenset(
-    ["busy", "too-many-futures", "too-many-waiters", "too-many-events", "draining", "not-ready"]
+    ["busy", "too-many-futures", "too-many-waiters", "too-many-events", "too-many-groups", "draining", "not-ready"]
 )
 # Statuses of something between client and server, which cannot reach it now.
 HALFWAY = frozenset([429, 502, 503, 504])

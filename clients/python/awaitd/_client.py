@@ -15,11 +15,14 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from ._calls import Answer, Call, Transport
-from ._errors import Problem, future_failed, wait_failed
+from ._errors import Problem, future_failed, group_failed, wait_failed
 from ._refs import Ref, Wire
 
 FutureState = dict[str, Any]
 """A future as the wire shows it; see the API's reference."""
+
+GroupState = dict[str, Any]
+"""A group as the wire shows it."""
 
 SETTLED = frozenset(["succeeded", "failed", "cancelled"])
 # The shortest time from one poll to the next, whatever the server makes of the wish to be held, in seconds.
@@ -139,6 +142,11 @@ class Client:
         """Make a future that settles when ref is decided: a wait that goes on with nobody connected."""
         return await self._create("/futures", {"kind": "wait", "for": ref.expr(), **request}, key)
 
+    async def create_group(self, *, key: str | None = None, **request: Any) -> Group:
+        """Make a group. request: labels, deadline, lease, cancel_on_failure, ttl."""
+        state = (await self.post("/groups", request, creates=True, key=key)).json()
+        return Group(self, state["id"], state)
+
     # --- handles ------------------------------------------------------------------------------------------------
 
     def future(self, id: str) -> Future:
@@ -148,6 +156,10 @@ class Client:
     def event(self, name: str) -> Event:
         """A handle on an event. Events need no creation; nothing is sent yet."""
         return Event(self, name)
+
+    def group(self, id: str) -> Group:
+        """A handle on a group that somebody else has made. Nothing is sent yet."""
+        return Group(self, id)
 
     # --- waits --------------------------------------------------------------------------------------------------
 
@@ -178,10 +190,15 @@ class Client:
     # --- lists --------------------------------------------------------------------------------------------------
 
     async def futures(
-        self, *, state: str | None = None, kind: str | None = None, label: str | None = None
+        self,
+        *,
+        state: str | None = None,
+        kind: str | None = None,
+        label: str | None = None,
+        group: str | None = None,
     ) -> AsyncIterator[Future]:
-        """List futures, newest first. label is KEY:VALUE."""
-        wanted = {"state": state, "kind": kind, "label": label}
+        """List futures, newest first. label is KEY:VALUE, group an id."""
+        wanted = {"state": state, "kind": kind, "label": label, "group": group}
         async for page in self._pages("/futures", {k: v for k, v in wanted.items() if v is not None}):
             for item in page["futures"]:
                 yield Future(self, item["id"], item)
@@ -433,6 +450,75 @@ class Event:
 
     async def _take(self, what: Call) -> EventState:
         return event_state((await self._client.call(what)).json())
+
+
+class Group:
+    """A handle on one group of the server, as asyncio.TaskGroup: at the end of async with its members are awaited, and
+    an error inside cancels them. Others may join it, too."""
+
+    def __init__(self, client: Client, id: str, state: GroupState | None = None) -> None:
+        self._client = client
+        self.id = id
+        self.state = state
+        """The group as far as this handle has heard of it; None when it has not."""
+
+    def __repr__(self) -> str:
+        return f"<awaitd.Group {self.id} {self.state['outcome'] if self.state else 'unknown'}>"
+
+    def expr(self) -> Wire:
+        """Makes it a Ref."""
+        return {"group": self.id}
+
+    async def __aenter__(self) -> Group:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            await self.cancel()
+        elif sum((await self.get())["members"].values()) > 0:  # nobody who joined need not be waited for
+            await self
+
+    def __await__(self) -> Generator[Any, None, GroupState]:
+        return self.result().__await__()
+
+    async def result(self) -> GroupState:
+        """Wait until it has members and none of them is pending; FailedError if one failed or it was closed."""
+
+        async def once(hold: float) -> GroupState | None:
+            state = await self._take(Call("GET", self._path, {"wait": str(hold)}, repeatable=True))
+            return state if state["outcome"] != "pending" else None
+
+        state = await self._client.poll(once)
+        if state["outcome"] == "failed":
+            raise group_failed(state)
+        return state
+
+    async def fetch(self, url: str, *, key: str | None = None, **request: Any) -> Future:
+        """Client.fetch, whose future becomes a member."""
+        return await self._client.fetch(url, key=key, group=self.id, **request)
+
+    async def get(self) -> GroupState:
+        """The group as it is now."""
+        return await self._take(Call("GET", self._path, repeatable=True))
+
+    async def cancel(self) -> GroupState:
+        """Close it and cancel its members that are pending. To cancel a closed one is no error."""
+        return await self._take(Call("POST", self._path + "/cancel", repeatable=True))
+
+    async def renew(self) -> GroupState:
+        """Begin its lease anew."""
+        return await self._take(Call("POST", self._path + "/renew", repeatable=True))
+
+    @property
+    def _path(self) -> str:
+        return "/groups/" + quote(self.id, safe="")
+
+    async def _take(self, what: Call) -> GroupState:
+        state: GroupState = (await self._client.call(what)).json()
+        self.state = state
+        return state
 
 
 def event_state(wire: Mapping[str, Any]) -> EventState:

@@ -33,31 +33,45 @@ class Problem(AwaitdError):
 class FailedError(AwaitdError):
     """What was awaited is decided and failed.
 
-    future is the future that failed or was cancelled, as the wire shows it; None for a wait, whose answer is in answer.
+    One of future, group and answer (of a wait) is what failed, as the wire shows it.
     """
 
     def __init__(
-        self, message: str, future: dict[str, Any] | None = None, answer: dict[str, Any] | None = None
+        self,
+        message: str,
+        future: dict[str, Any] | None = None,
+        group: dict[str, Any] | None = None,
+        answer: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(message)
         self.future = future
+        self.group = group
         self.answer = answer
 
     @property
     def type(self) -> str:
-        """The type of the future's error, such as "timeout" or "rejected"; empty for a wait."""
-        return error_of(self.future).get("type", "") if self.future else ""
+        """The type of the future's or group's error, such as "timeout" or "rejected"; empty if there is none."""
+        return error_of(self.future or self.group or {}).get("type", "")
 
 
-def error_of(future: dict[str, Any]) -> dict[str, str]:
-    """The error of a future, empty if it has none."""
-    return future.get("error") or {}
+def error_of(failed: dict[str, Any]) -> dict[str, str]:
+    """The error of a future or group, empty if it has none."""
+    return failed.get("error") or {}
 
 
 def future_failed(future: dict[str, Any]) -> FailedError:
     """The error of a future that failed or was cancelled."""
     why = error_of(future)
     return FailedError(f"{future['id']} {future['state']}: {why.get('type')}: {why.get('message')}", future=future)
+
+
+def group_failed(group: dict[str, Any]) -> FailedError:
+    """The error of a group that was closed, or that has members that did not succeed."""
+    why = error_of(group)
+    members = group["members"]
+    counts = f"{members['failed']} of its members failed, {members['cancelled']} were cancelled"
+    said = f"it was closed: {why['type']}: {why['message']}" if why else counts
+    return FailedError(f"{group['id']}: {said}", group=group)
 
 
 def wait_failed(answer: dict[str, Any]) -> FailedError:

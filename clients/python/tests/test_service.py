@@ -136,6 +136,45 @@ class Futures(ServiceTest):
         self.assertEqual(refused.exception.code, "idempotency-mismatch")
 
 
+    async def test_a_durable_wait_goes_on_alone(self) -> None:
+        event = self.client.event(self.name("a"))
+        wait = await self.client.durable(awaitd.any_of(event, awaitd.sleep(3600)))
+        await event.set()
+        self.assertEqual((await wait).outcome, "satisfied")
+        after = await self.client.fetch(f"{TARGET}/item/107", after=wait)
+        self.assertEqual((await after).json()["item"], 107)
+
+
+class Groups(ServiceTest):
+    async def test_a_group_is_awaited_at_the_end_of_its_block(self) -> None:
+        async with await self.client.create_group(lease="1m") as group:
+            futures = [await group.fetch(f"{TARGET}/item/{n}", retry=QUICK) for n in (108, 109)]
+            await group.renew()
+        self.assertEqual([(await future.get())["state"] for future in futures], ["succeeded"] * 2)
+        self.assertEqual((await group)["members"]["succeeded"], 2)
+        self.assertEqual(len([member async for member in self.client.futures(group=group.id)]), 2)
+        async with await self.client.create_group():
+            pass  # nobody joined
+
+    async def test_an_error_in_the_block_cancels_the_members(self) -> None:
+        with self.assertRaises(ZeroDivisionError):
+            async with await self.client.create_group() as group:
+                promise = await self.client.promise(group=group.id)
+                raise ZeroDivisionError
+        self.assertEqual((await promise.settled())["state"], "cancelled")
+        with self.assertRaises(awaitd.FailedError) as raised:
+            await self.client.group(group.id)
+        self.assertIn(group.id, str(raised.exception))
+
+    async def test_a_member_that_fails_fails_the_group(self) -> None:
+        with self.assertRaises(awaitd.FailedError):
+            async with await self.client.create_group(cancel_on_failure=True) as group:
+                promise = await self.client.promise(group=group.id)
+                await group.fetch(f"{TARGET}/nothing")
+        with self.assertRaisesRegex(awaitd.FailedError, "cancelled"):
+            await promise
+
+
 class Events(ServiceTest):
     async def test_payloads_come_back(self) -> None:
         event = self.client.event(self.name("payload/x"))

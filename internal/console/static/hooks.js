@@ -20,6 +20,22 @@ export function useStream(path, options = {}) {
   return state;
 }
 
+// useNews calls heard after a stream said something, at most once every everyMs. An empty path is nothing to listen to.
+export function useNews(path, everyMs, heard) {
+  const latest = useRef(heard);
+  latest.current = heard;
+  useEffect(() => {
+    if (!path) return undefined;
+    const gone = new AbortController();
+    let timer;
+    const see = () => {
+      timer ??= setTimeout(() => ((timer = undefined), latest.current()), everyMs);
+    };
+    follow(path, { signal: gone.signal, see });
+    return () => (gone.abort(), clearTimeout(timer));
+  }, [path, everyMs]);
+}
+
 // usePoll asks again every everyMs while the page is visible: [document, error, reload]. 0 asks once.
 export function usePoll(path, everyMs) {
   const [state, setState] = useState([null, null]);

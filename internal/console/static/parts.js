@@ -55,6 +55,9 @@ function link(node) {
 // colour is one of the style sheet's, as canvas needs it.
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
+// windowSeconds is how far back a chart looks at least.
+const windowSeconds = 60;
+
 // Chart draws series over the last minutes. rows is [[seconds…], [values…]…]; series [{label, colour}].
 export function Chart({ title, rows, series, format }) {
   const box = useRef(null);
@@ -69,7 +72,7 @@ export function Chart({ title, rows, series, format }) {
           height: 150,
           cursor: { y: false },
           legend: { live: true },
-          scales: { y: { range: (u, least, most) => [0, most > 0 ? most * 1.15 : 1] } },
+          scales: { x: { range: (u, first, last) => [Math.min(first, last - windowSeconds), last] }, y: { range: (u, least, most) => [0, most > 0 ? most * 1.15 : 1] } },
           axes: [{ ...axis, space: 60 }, { ...axis, size: 56, values: (u, all) => all.map((v) => format(v)) }],
           series: [
             { value: (u, v) => (v ? new Date(v * 1000).toLocaleTimeString([], { hour12: false }) : "") },

@@ -49,9 +49,9 @@ const waits = [
   { since: at(-4), kind: "http", for: { at_least: 2, of: ["event:eu-done", "event:us-done", "event:asia-done"] }, outcome: "pending", done: 0, pending: 3 },
 ];
 const limits = [
-  { key: "api.example.com", in_flight: 8, concurrency: 8, queued: 98, rate: 100, period: "1s", circuit: "closed" },
-  { key: "slow.example.org", in_flight: 0, queued: 412, circuit: "open", next_probe_at: at(12) },
-  { key: "tenant-7", in_flight: 1, concurrency: 1, queued: 0, circuit: "half_open" },
+  { key: "api.example.com", in_flight: 8, concurrency: 8, queued: 98, rate: 100, period: "1s", circuit: { state: "closed", next_probe_at: null } },
+  { key: "slow.example.org", in_flight: 0, queued: 412, circuit: { state: "open", next_probe_at: at(12) } },
+  { key: "tenant-7", in_flight: 1, concurrency: 1, queued: 0, circuit: { state: "half_open", next_probe_at: null } },
 ];
 const nothing = () => {};
 const filter = { state: "", kind: "", label: "" };

@@ -1,7 +1,7 @@
 // One event: its flag, its generations as they come, who waits for it, and the three things to do with it.
 import { html, useEffect, useState } from "../html.js";
 import { call } from "../api.js";
-import { useAction, useNow, usePoll, useStream } from "../hooks.js";
+import { useAction, useNews, useNow, usePoll } from "../hooks.js";
 import { moment, refersTo, since, tree } from "../format.js";
 import { Fault, Tree, Value } from "../parts.js";
 import { payloadLine } from "./events.js";
@@ -10,17 +10,18 @@ const seenMax = 20;
 
 export function EventDetail({ id }) {
   const path = `/events/${encodeURIComponent(id)}`;
-  const [e, error] = useStream(path);
+  const [e, error, reload] = usePoll(path, 2000); // the stream tells of sets and pulses, not of a flag that was lowered
+  useNews(path, 50, reload);
   const [loop] = usePoll("/loop", 2000);
   const [seen, setSeen] = useState([]);
   useEffect(() => {
     if (e && e.set_at) setSeen((seen) => (seen[0] && seen[0].generation === e.generation ? seen : [e, ...seen].slice(0, seenMax)));
   }, [e && e.generation]);
-  return html`<${EventPage} id=${id} e=${e} error=${error} seen=${seen}
-    waits=${loop ? loop.waits.filter((w) => refersTo(tree(w.for), `event:${id}`)) : []} />`;
+  return html`<${EventPage} id=${id} e=${e} error=${error} seen=${seen} changed=${reload}
+    waits=${loop ? loop.waits.filter((w) => w.for && refersTo(tree(w.for), `event:${id}`)) : []} />`;
 }
 
-export function EventPage({ id, e, error, seen, waits }) {
+export function EventPage({ id, e, error, seen, waits, changed }) {
   const now = useNow();
   return html`
     <p class="crumb"><a href="#/events">Events</a></p>
@@ -30,10 +31,10 @@ export function EventPage({ id, e, error, seen, waits }) {
       <p class="lead"><span class=${`state ${e.set ? "succeeded" : "pending"}`}>${e.set ? "set" : "clear"}</span>
         <span>generation ${e.generation}</span> ${e.set_at && html`<span>last set ${since(e.set_at, now)} ago</span>`}
         ${e.expires_at && html`<span>cleared at ${moment(e.expires_at)}</span>`}</p>`}
-    <${Verbs} id=${id} />
+    <${Verbs} id=${id} changed=${changed} />
     ${e && e.payload && html`<section><h2>Payload <small>${e.payload.content_type}</small></h2>
       <${Value} value=${e.payload.json !== undefined ? e.payload.json : e.payload.text !== undefined ? e.payload.text : "(binary)"} /></section>`}
-    <section><h2>Who waits <small>${waits.length}</small></h2>
+    <section><h2>Who waits <small>${waits.length}, this page among them</small></h2>
       ${waits.length === 0 && html`<p class="pale">Nobody waits for it right now.</p>`}
       ${waits.map((w) => html`<div class="card"><p class="pale">since ${since(w.since, now)}</p><${Tree} expr=${w.for} /></div>`)}
     </section>
@@ -44,7 +45,7 @@ export function EventPage({ id, e, error, seen, waits }) {
   `;
 }
 
-function Verbs({ id }) {
+function Verbs({ id, changed }) {
   const [payload, setPayload] = useState("");
   const [woken, setWoken] = useState(null);
   const [run, busy, error] = useAction(async (verb) => {
@@ -52,6 +53,7 @@ function Verbs({ id }) {
     if (payload && verb !== "clear") [options.body, options.type] = [payload, isJSON(payload) ? "application/json" : "text/plain"];
     const answer = await call("POST", `/events/${encodeURIComponent(id)}/${verb}`, options);
     setWoken(verb === "clear" ? null : answer.woken);
+    changed();
   });
   return html`<div class="bar">
       <label class="wide">payload <input class="mono" placeholder='{"sha": "4f2a"}' value=${payload} onInput=${(e) => setPayload(e.target.value)} /></label>

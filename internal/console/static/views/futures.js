@@ -1,10 +1,10 @@
 // Futures, newest first: filtered by the server, a page at a time.
 import { html, useState } from "../html.js";
-import { usePoll, useNow } from "../hooks.js";
+import { useNews, usePoll, useNow } from "../hooks.js";
 import { since, until } from "../format.js";
 import { Empty, Fault, FutureLink, Labels, State } from "../parts.js";
 
-const refreshMs = 2000;
+const refreshMs = 500;
 const pageSize = 50;
 
 export function Futures({ query }) {
@@ -12,10 +12,12 @@ export function Futures({ query }) {
   const [live, setLive] = useState(true);
   const cursor = cursors[cursors.length - 1];
   const filter = Object.fromEntries(["state", "kind", "label"].map((name) => [name, query.get(name) || ""]));
-  const asked = new URLSearchParams({ limit: pageSize });
-  for (const [name, value] of Object.entries(filter)) if (value) asked.set(name, value);
-  if (cursor) asked.set("cursor", cursor);
-  const [page, error] = usePoll(`/futures?${asked}`, live && !cursor ? refreshMs : 0);
+  const wanted = new URLSearchParams(Object.entries(filter).filter(([, value]) => value));
+  const asked = new URLSearchParams([...wanted, ["limit", pageSize], ...(cursor ? [["cursor", cursor]] : [])]);
+  const [page, error, reload] = usePoll(`/futures?${asked}`, 0);
+  // A future that leaves the filter is news too: so the stream is asked for all states, and the page for the wanted one.
+  wanted.delete("state");
+  useNews(live && !cursor ? `/futures?${wanted}` : "", refreshMs, reload);
   const change = (name, value) => {
     const next = new URLSearchParams(Object.entries({ ...filter, [name]: value }).filter(([, v]) => v));
     setCursors([""]);

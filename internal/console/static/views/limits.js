@@ -28,8 +28,8 @@ export function LimitsPage({ page, error, older, newer }) {
         <td class="figure">${number(l.in_flight)}${l.concurrency ? ` of ${number(l.concurrency)}` : ""}</td>
         <td class="figure">${number(l.queued)}</td>
         <td>${l.rate ? `${l.rate} per ${l.period || "1s"}` : "–"}</td>
-        <td><span class=${`state ${circuits[l.circuit] || "pending"}`}>${(l.circuit || "closed").replace("_", " ")}</span></td>
-        <td>${l.next_probe_at ? until(l.next_probe_at, now) : "–"}</td>
+        <td><span class=${`state ${circuits[l.circuit.state]}`}>${l.circuit.state.replace("_", " ")}</span></td>
+        <td>${l.circuit.next_probe_at ? until(l.circuit.next_probe_at, now) : "–"}</td>
       </tr>`)}</tbody></table></div>
       <nav class="bar" aria-label="Pages"><button disabled=${!newer} onClick=${newer}>Back</button><button disabled=${!older} onClick=${older}>More</button></nav>`}
   `;

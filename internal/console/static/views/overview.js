@@ -79,7 +79,7 @@ export function OverviewPage({ loop, wake, error, history }) {
 }
 
 function Tiles({ loop, wake }) {
-  const tile = (label, value, note) => html`<div class="tile"><dt>${label}</dt><dd>${value}</dd>${note && html`<small>${note}</small>`}</div>`;
+  const tile = (label, value, note) => html`<div class="tile"><dt>${label}</dt><dd>${value} ${note && html`<small>${note}</small>`}</dd></div>`;
   return html`<dl class="tiles">
     ${tile("Loop lag", ms(loop.lag_ms.last), `most ${ms(loop.lag_ms.max)}`)}
     ${tile("In flight", `${number(loop.workers.busy)}`, `of ${number(loop.workers.max)} workers`)}

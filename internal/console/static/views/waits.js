@@ -21,7 +21,7 @@ export function WaitsPage({ waits, total, error, own }) {
     ${waits && waits.length === 0 && html`<${Empty}>Nobody waits for anything.<//>`}
     <div class="cards">${(waits || []).map((w) => html`<article class="card">
       <p class="pale">${w.kind === "http" ? "a caller" : "a future"}, since ${since(w.since, now)} · ${w.done} of ${w.done + w.pending} decided</p>
-      <${Tree} expr=${w.for} outcomes=${outcomesOf(w)} />
+      ${w.for ? html`<${Tree} expr=${w.for} outcomes=${outcomesOf(w)} />` : html`<p class="mono">all futures</p>`}
     </article>`)}</div>
   `;
 }
