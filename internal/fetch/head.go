@@ -25,7 +25,8 @@ func headed(dial dialFunc) dialFunc {
 	}
 }
 
-// headConn is a connection that ends an attempt when the head of an answer has too many lines, or takes too long from its
+// headConn is a connection that ends an attempt when the head of an answer has too many lines, or
+// takes too long from its
 // first byte. A target may think for as long as the attempt lasts; once it speaks, dripping would hold the worker.
 type headConn struct {
 	net.Conn

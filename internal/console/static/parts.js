@@ -64,6 +64,7 @@ export function Chart({ title, rows, series, format }) {
   const chart = useRef(null);
   useEffect(() => {
     const build = () => {
+      if (!box.current) return; // the page has been left before it was painted
       if (chart.current) chart.current.destroy();
       const axis = { stroke: colour("--pale"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false } };
       chart.current = new uPlot(
@@ -90,7 +91,8 @@ export function Chart({ title, rows, series, format }) {
       );
     };
     build();
-    const resized = new ResizeObserver(() => chart.current.setSize({ width: box.current.clientWidth, height: 150 }));
+    if (!chart.current) return undefined;
+    const resized = new ResizeObserver(() => box.current && chart.current.setSize({ width: box.current.clientWidth, height: 150 }));
     resized.observe(box.current);
     addEventListener("theme", build);
     return () => (resized.disconnect(), removeEventListener("theme", build), chart.current.destroy());
