@@ -72,7 +72,30 @@ func (s *Server) getEvent(w http.ResponseWriter, r *http.Request) error {
 		status = http.StatusAccepted
 		comeBack(w)
 	}
-	return answer(w, status, s.view().event(e))
+	text, err := s.eventText(e)
+	if err != nil {
+		return err
+	}
+	write(w, status, "application/json", text)
+	return nil
+}
+
+// eventText is e as an answer shows it. The last one is kept: a set that wakes a crowd shows all of them the same fact.
+func (s *Server) eventText(e *record.Event) ([]byte, error) {
+	if last := s.lastEvent.Load(); last != nil && last.fact == e {
+		return last.text, nil
+	}
+	text, err := encode(s.view().event(e))
+	if err == nil {
+		s.lastEvent.Store(&eventText{e, text})
+	}
+	return text, err
+}
+
+// eventText is a fact with what an answer shows of it.
+type eventText struct {
+	fact *record.Event
+	text []byte
 }
 
 // setEvent is POST /events/{name}/set.

@@ -30,6 +30,8 @@ type Server struct {
 	reading  atomic.Int64 // bytes of bodies that are being read
 	watching atomic.Int64 // streams of /loop
 	router   *router
+
+	lastEvent atomic.Pointer[eventText]
 }
 
 // New reports all faults of o together.
