@@ -176,8 +176,15 @@ func request(id ulid.ULID) *record.Request {
 	}
 }
 
+// plain is the least that a fetch can be.
+func plain(id ulid.ULID) *record.Request {
+	full := request(id)
+	full.Headers, full.Traceparent = nil, ""
+	return full
+}
+
 // batch is n new fetches.
-func batch(n int, delay time.Duration) []record.NewFuture {
+func batch(n int, delay time.Duration, request func(ulid.ULID) *record.Request) []record.NewFuture {
 	futures := make([]record.NewFuture, n)
 	for i := range futures {
 		id := ulid.Make()
@@ -198,7 +205,7 @@ func (k *kernel) live(n int) (time.Duration, error) {
 	for range callers {
 		all.Go(func() {
 			for next.Add(batchSize) <= int64(n) {
-				if err := k.submitAndAwait(batch(batchSize, 0)); err != nil {
+				if err := k.submitAndAwait(batch(batchSize, 0, request)); err != nil {
 					fault <- err
 					return
 				}

@@ -246,7 +246,7 @@ func TestAGroupOutlivesItsServer(t *testing.T) {
 		t.Errorf("%+v", g)
 	}
 	s = newState(DefaultLimits(), 1000, newTally(&Kernel{}))
-	s.restore(&record.Future{ID: "w", Kind: record.KindWait, State: record.StatePending, For: []byte(groupExpr("GX"))})
+	s.restore(resting("w", groupExpr("GX")))
 	if err := s.resume(); !errors.Is(err, record.ErrCorrupt) {
 		t.Errorf("err %v", err)
 	}

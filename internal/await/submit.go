@@ -83,7 +83,7 @@ func (s *State) createAll(c *record.Submit) ([]*record.Future, error) {
 	bytes := s.pendingBytes
 	for i := range c.Futures {
 		n := &c.Futures[i]
-		bytes += kept(n.Request, n.Labels, n.After, n.For) + n.Callback.Bytes()
+		bytes += kept(n.Request, n.Labels, n.For) + n.Callback.Bytes()
 	}
 	if bytes > s.limits.PendingBytesMax {
 		return nil, ErrFuturesTooLarge
@@ -129,11 +129,8 @@ func (s *State) createAll(c *record.Submit) ([]*record.Future, error) {
 }
 
 // kept is how many bytes of its caller's a future keeps until it is settled: those that a caller can make many of.
-func kept(r record.Packed, labels []record.Label, exprs ...[]byte) int64 {
-	n := len(r)
-	for _, e := range exprs {
-		n += len(e)
-	}
+func kept(r record.Packed, labels []record.Label, expr []byte) int64 {
+	n := len(r) + len(expr)
 	for _, l := range labels {
 		n += len(l.Key) + len(l.Value)
 	}
@@ -173,11 +170,12 @@ func (s *State) create(n *record.NewFuture) *future {
 		Labels:    n.Labels,
 		Sets:      n.Sets,
 		Request:   n.Request,
-		After:     n.After,
-		For:       n.For,
 		Group:     n.Group,
 		LimitKey:  n.LimitKey,
 		Callback:  n.Callback,
+	}
+	if n.For != nil {
+		fact.Wait = &record.Wait{For: n.For}
 	}
 	if fact.TTL == 0 {
 		fact.TTL = s.limits.TTLDefault
@@ -191,7 +189,7 @@ func (s *State) create(n *record.NewFuture) *future {
 	s.dirty = append(s.dirty, f)
 	s.touch(f)
 	s.pending++
-	s.pendingBytes += kept(fact.Request, fact.Labels, fact.After, fact.For) + fact.Callback.Bytes()
+	s.pendingBytes += kept(fact.Request, fact.Labels, fact.Wait.Text()) + fact.Callback.Bytes()
 	if n.Sets != "" {
 		s.events.Reserve(n.Sets)
 	}
@@ -199,7 +197,7 @@ func (s *State) create(n *record.NewFuture) *future {
 		s.enlist(f, n.Limit)
 	}
 	switch {
-	case n.Kind == record.KindWait || n.After != nil:
+	case fact.Wait != nil:
 		s.rest(f, begins)
 	case n.Kind == record.KindTimer:
 		fact.DueAt = begins
@@ -286,7 +284,7 @@ func (s *State) settle(f *future, e ending) {
 	if f.awaited() {
 		s.awaited--
 	}
-	s.pendingBytes -= kept(f.fact.Request, f.fact.Labels, f.fact.After, f.fact.For)
+	s.pendingBytes -= kept(f.fact.Request, f.fact.Labels, f.fact.Wait.Text())
 	s.change(f, func(fact *record.Future) {
 		fact.State = e.state
 		fact.Reason = record.ReasonNone
@@ -296,8 +294,11 @@ func (s *State) settle(f *future, e ending) {
 		fact.Result = e.result
 		fact.Failure = e.failure
 		fact.Request = fact.Request.WithoutSecrets()
-		fact.After = nil
-		fact.Leaves = e.leaves
+		if fact.Kind == record.KindWait {
+			fact.Wait = &record.Wait{For: fact.Wait.Text(), Leaves: e.leaves}
+		} else {
+			fact.Wait = nil
+		}
 	})
 	s.stopWaiting(f)
 	s.part(f)
@@ -308,7 +309,9 @@ func (s *State) settle(f *future, e ending) {
 	if s.callBack(f); !f.fact.CallbackPending() {
 		s.effects = append(s.effects, evict{f})
 	}
-	f.waiters.Wake()
+	if f.audience != nil {
+		f.audience.waiters.Wake()
+	}
 	if f.fact.Sets != "" {
 		s.keepPromise(f.fact)
 	}
