@@ -40,6 +40,10 @@ func measureKernel(t *report.Table, s settings) error {
 		}
 		k.store.keep = true
 		took, err := k.live(s.lives)
+		if err == nil {
+			k.store.keep = false
+			err = measureSingle(t, "one caller's set through the kernel", k.set, s.dir)
+		}
 		if err = errors.Join(err, k.close()); err != nil {
 			return err
 		}
@@ -194,6 +198,12 @@ func batch(n int, delay time.Duration, request func(ulid.ULID) *record.Request) 
 		}
 	}
 	return futures
+}
+
+// set sets an event.
+func (k *kernel) set() error {
+	_, err := k.ChangeEvent(context.Background(), &record.EventChange{Name: "single", Op: record.EventSet})
+	return err
 }
 
 // live submits at least n fetches in batches, by many callers at once, each of which awaits its batch before the next.
