@@ -192,7 +192,7 @@ func TestHowAGroupIsClosed(t *testing.T) {
 		if _, err := h.kernel.CancelGroup(h.Context(), groupID("S")); err != nil {
 			t.Fatal(err)
 		}
-		h.wantStanding("S", "failed 0/1/0/0 cancelled")
+		h.wantStanding("S", "satisfied 0/1/0/0")
 		var unknown *UnknownGroupError
 		_, err := h.kernel.CancelGroup(h.Context(), groupID("NX"))
 		_, err2 := h.kernel.RenewGroup(h.Context(), groupID("NX"))
@@ -200,6 +200,54 @@ func TestHowAGroupIsClosed(t *testing.T) {
 			t.Errorf("errs %v, %v", err, err2)
 		}
 	})
+}
+
+// What is done is done: closing fails a group only if that cuts something short, or nothing was ever done in it.
+func TestClosingDoesNotUndoWhatIsDone(t *testing.T) {
+	closings := map[string]record.CreateGroup{
+		"deadline": {Deadline: time.Minute}, "timeout": {Lease: time.Minute}, "cancelled": {},
+	}
+	members := map[string]struct {
+		happen []string
+		want   string // of the group, but for why it failed
+	}{
+		"none":                        {nil, "failed 0/0/0/0"},
+		"all succeeded":               {[]string{"+p", "+q"}, "satisfied 0/2/0/0"},
+		"one pending":                 {[]string{"+p"}, "failed 0/1/0/1"},
+		"one failed":                  {[]string{"+p", "-q"}, "failed 0/1/1/0"},
+		"one was cancelled by itself": {[]string{"cancel p", "+q"}, "failed 0/1/0/1"},
+	}
+	for why, closing := range closings {
+		for which, is := range members {
+			t.Run(why+" with "+which, func(t *testing.T) {
+				inHouse(t, small(), func(h *house) {
+					closing.ID = groupID("G")
+					h.group(closing)
+					if is.happen != nil {
+						h.create(memberOf("G", aPromise("p")), memberOf("G", aPromise("q")))
+					}
+					for _, what := range is.happen {
+						h.happens(what)
+					}
+					time.Sleep(2 * time.Minute)
+					if _, err := h.kernel.CancelGroup(h.Context(), closing.ID); err != nil { // once more, if it is closed
+						t.Fatal(err)
+					}
+					want := is.want
+					if !strings.HasPrefix(want, "satisfied") {
+						want += " " + why
+					}
+					h.wantStanding("G", want)
+					h.restart()
+					h.wantStanding("G", want)
+					var closed *GroupClosedError
+					if _, err := h.kernel.Submit(h.Context(), memberOf("G", aPromise("x"))); !errors.As(err, &closed) {
+						t.Errorf("err %v", err)
+					}
+				})
+			})
+		}
+	}
 }
 
 // A group outlives its server with all it knows, goes on with what that had begun, and is forgotten in time.
@@ -225,7 +273,7 @@ func TestAGroupOutlivesItsServer(t *testing.T) {
 			t.Errorf("page %v, %q, %v", page, next, err)
 		}
 		time.Sleep(61 * time.Minute)
-		h.wantStanding("G", "failed 0/2/0/0 timeout")
+		h.wantStanding("G", "satisfied 0/2/0/0")
 		h.wantStanding("V", "await: there is no group "+groupID("V"))
 		if got := h.state("u"); got != "failed dependency_failed" {
 			t.Errorf("who waited for a group that nobody joined: %s", got)
