@@ -40,7 +40,7 @@ type State struct {
 	progress []*future                  // which wait, and have leaves that are not committed
 	leaves   []record.LeafChange        // of waits that ended since the last commit
 	resting  []*future                  // restored, and not resumed yet
-	restored map[*future][]*record.Leaf // decided ones of those, until they are resumed
+	restored map[*future][]*record.Leaf // decided ones of those, until they are resumed; nil: none
 	feeders  feeders
 
 	groups        map[string]*group
@@ -105,19 +105,18 @@ type follower interface{ follow(*State) }
 
 func newState(limits Limits, start record.Time, t *tally) *State {
 	return &State{
-		limits:   limits,
-		at:       start,
-		futures:  map[string]*future{},
-		queue:    queue{hosts: map[string]*host{}, flights: map[string]flight{}},
-		events:   events.NewRegistry(),
-		due:      loop.NewWheel[timed](time.Millisecond, onWheel(start)),
-		tally:    t,
-		restored: map[*future][]*record.Leaf{},
-		keys:     map[string]*record.Key{},
-		groups:   map[string]*group{},
-		feeders:  feeders{map[string]*list.List{}, map[string]int{}},
-		stored:   func(string) (*record.Future, error) { return nil, nil },
-		usedKey:  func(string) (*record.Key, error) { return nil, nil },
+		limits:  limits,
+		at:      start,
+		futures: map[string]*future{},
+		queue:   queue{hosts: map[string]*host{}, flights: map[string]flight{}},
+		events:  events.NewRegistry(),
+		due:     loop.NewWheel[timed](time.Millisecond, onWheel(start)),
+		tally:   t,
+		keys:    map[string]*record.Key{},
+		groups:  map[string]*group{},
+		feeders: feeders{map[string]*list.List{}, map[string]int{}},
+		stored:  func(string) (*record.Future, error) { return nil, nil },
+		usedKey: func(string) (*record.Key, error) { return nil, nil },
 	}
 }
 

@@ -266,6 +266,9 @@ func (s *State) takeLeaves() []record.LeafChange {
 // restoreLeaf puts a stored leaf back. All futures have been by then.
 func (s *State) restoreLeaf(id string, l *record.Leaf) {
 	if f := s.futures[id]; f != nil {
+		if s.restored == nil {
+			s.restored = map[*future][]*record.Leaf{}
+		}
 		s.restored[f] = append(s.restored[f], l)
 	}
 }
