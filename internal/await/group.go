@@ -227,13 +227,19 @@ func (s *State) closeGroup(g *group, why record.FailureType, message string) {
 	if g.fact.ClosedAt != 0 {
 		return
 	}
+	before := GroupOutcome(g.fact)
 	s.changeGroup(g, func(fact *record.Group) {
-		if GroupOutcome(fact) != Satisfied {
+		if before != Satisfied {
 			fact.Failure = &record.Failure{Type: why, Message: message}
 		}
 		fact.ClosedAt = s.at
 	})
-	s.cancelMembers(g)
+	switch {
+	case g.fact.Pending > 0:
+		s.cancelMembers(g) // the end of the last one decides it
+	case before == Pending: // nobody joined it
+		s.decideGroup(g)
+	}
 }
 
 func (s *State) cancelMembers(g *group) {
@@ -252,9 +258,6 @@ func (g *group) follow(s *State) {
 			return
 		}
 		s.cancelFuture(first.Value.(*future), "Its group was closed.")
-	}
-	if Outcome(g.fact.Outcome) != GroupOutcome(g.fact) { // else the last member's end has decided it
-		s.decideGroup(g)
 	}
 }
 

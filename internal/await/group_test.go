@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/awaitd/awaitd/api"
 	"github.com/awaitd/awaitd/internal/record"
 )
 
@@ -325,6 +326,27 @@ func TestALargeGroupIsCancelledInBoundedTurns(t *testing.T) {
 	s.advance(1002)
 	if g := s.groups[groupID("G")].fact; g.Pending != 0 {
 		t.Errorf("%d are left", g.Pending)
+	}
+}
+
+// A group that nobody joined is decided when it is closed, though in that turn much else is to be cancelled.
+func TestAnEmptyGroupIsDecidedWhenItIsClosed(t *testing.T) {
+	s := newState(DefaultLimits(), 1000, newTally(&Kernel{}))
+	submit := &record.Submit{}
+	for n := range CascadeMax + 100 {
+		submit.Futures = append(submit.Futures, memberOf("G", aPromise(fmt.Sprint(n))))
+	}
+	for _, c := range []record.Command{
+		&record.CreateGroup{ID: groupID("G"), Until: 1001}, submit, &record.CreateGroup{ID: groupID("E"), Until: 1001},
+	} {
+		if _, err := s.apply(c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.advance(1001)
+	w, _, err := s.newWait(WaitRequest{For: &api.Expr{Op: api.OpGroup, Ref: groupID("E")}}, nil, &parkedWait{})
+	if err != nil || w.outcome != Failed || w.leaves[0].at != 1001 {
+		t.Errorf("%v at %d, %v", w.outcome, w.leaves[0].at, err)
 	}
 }
 
