@@ -257,7 +257,7 @@ func (s *State) expire(f *future) {
 	case f.place.row != nil && f.lane.circuit.State != record.CircuitClosed:
 		e = failed(record.FailCircuitOpen, "The deadline passed while its target kept failing and was left alone.")
 	}
-	s.abort(f)
+	s.abort(f, &record.Failure{Type: record.FailDeadline, Message: "The deadline passed during the attempt."})
 	s.settle(f, e)
 }
 
@@ -349,8 +349,8 @@ func (s *State) cancel(c *record.Cancel) (*record.Future, error) {
 }
 
 func (s *State) cancelFuture(f *future, message string) {
-	s.abort(f)
 	failure := &record.Failure{Type: record.FailCancelled, Message: message}
+	s.abort(f, failure)
 	s.settle(f, ending{state: record.StateCancelled, failure: failure})
 }
 

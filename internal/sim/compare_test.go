@@ -25,10 +25,20 @@ func plain(f *record.Future) *record.Future {
 	if one.Request != "" && one.State.Settled() {
 		one.Request = one.Request.Open().Pack()
 	}
-	if one.Failure != nil && serverSays[one.Failure.Type] {
-		one.Failure = &record.Failure{Type: one.Failure.Type}
+	one.Failure = unworded(one.Failure)
+	one.Attempts = slices.Clone(one.Attempts)
+	for i := range one.Attempts {
+		one.Attempts[i].Failure = unworded(one.Attempts[i].Failure)
 	}
 	return &one
+}
+
+// unworded is a failure without the server's own words.
+func unworded(f *record.Failure) *record.Failure {
+	if f != nil && serverSays[f.Type] {
+		return &record.Failure{Type: f.Type}
+	}
+	return f
 }
 
 var serverSays = map[record.FailureType]bool{

@@ -249,6 +249,11 @@ func (o *Oracle) meet(id string, at record.Time) {
 func (o *Oracle) settle(f *record.Future, s record.State, r *record.Result, why record.FailureType) *record.Future {
 	if f.State == record.StateRunning {
 		o.effects = append(o.effects, Effect{Does: Aborts, ID: f.ID})
+		if fl, ok := o.flights[f.ID]; ok {
+			f.Attempts = append(slices.Clone(f.Attempts), record.Attempt{
+				N: len(f.Attempts) + 1, At: fl.at, Duration: o.Now.Sub(fl.at), Failure: &record.Failure{Type: why},
+			})
+		}
 	}
 	var failure *record.Failure
 	if why != "" {
