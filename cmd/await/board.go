@@ -129,8 +129,7 @@ func leafGist(leaf api.Leaf) string {
 	case leaf.Future != nil:
 		return gist(leaf.Future)
 	case leaf.Group != nil:
-		m := leaf.Group.Members
-		return fmt.Sprintf("%d pending, %d succeeded, %d failed, %d cancelled", m.Pending, m.Succeeded, m.Failed, m.Cancelled)
+		return memberCounts(leaf.Group)
 	case leaf.Event != nil:
 		return joined([]string{
 			fmt.Sprintf("generation %d", leaf.Event.Generation), short(payloadText(leaf.Event.Payload), shownRunesMax),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"os/signal"
 	"sync"
@@ -109,8 +110,16 @@ func (s *session) status(err error) int {
 		return exitTimeout
 	case errors.Is(err, errInterrupted):
 		return exitInterrupted
+	case misused(err):
+		return exitUsage
 	}
 	return exitFailed
+}
+
+// misused reports whether the call made no sense, which only the server, or the client on its behalf, has seen.
+func misused(err error) bool {
+	p, ok := errors.AsType[*client.Problem](err)
+	return ok && p.Code != "" && p.Status == http.StatusBadRequest
 }
 
 // exitError ends the program with a status of its own, and silently if it holds no error.
