@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -400,6 +401,16 @@ func (w *world) agreeKeys() {
 	w.turn()
 }
 
+// outcomes is how the first leaves of w stand.
+func outcomes(w *Wait) []await.Outcome {
+	words := map[Outcome]await.Outcome{Pending: await.Pending, Satisfied: await.Satisfied, Failed: await.Failed}
+	all := []await.Outcome{}
+	for _, l := range w.leaves[:min(len(w.leaves), await.LeavesShownMax)] {
+		all = append(all, words[l.Outcome])
+	}
+	return all
+}
+
 // agreeCounts compares how many there are of everything that the loop holds.
 func (w *world) agreeCounts() {
 	if w.places()+w.ghosts >= w.limits.InboxMax {
@@ -408,12 +419,12 @@ func (w *world) agreeCounts() {
 	c := &call{name: "inspect", free: true}
 	c.run = func(ctx context.Context) (any, error) { return w.life.kernel.Inspect(ctx) }
 	c.turn = func() {
-		want, places := w.oracle.Census(), w.places()
+		want, idle, places := w.oracle.Census(), w.oracle.Idle(), w.places()
 		var waits []await.HeldWait
 		for _, held := range w.oracle.waits {
 			waits = append(waits, await.HeldWait{
 				For: held.For, Since: held.since, Done: len(held.done), Pending: len(held.leaves) - len(held.done),
-				Orphan: w.oracle.Orphan(held),
+				Orphan: w.oracle.Orphan(held), Leaves: outcomes(held),
 			})
 		}
 		quiet := !w.committing && w.ghosts == 0
@@ -429,7 +440,10 @@ func (w *world) agreeCounts() {
 			if quiet && in.Outstanding != places {
 				return fmt.Sprintf("%d places in the inbox are taken, want %d", in.Outstanding, places)
 			}
-			if !slices.Equal(in.Waits, waits) {
+			if got := slices.Sorted(slices.Values(in.Loose)); len(idle) <= await.UnawaitedShownMax && !slices.Equal(got, idle) {
+				return fmt.Sprintf("nobody waits for %v, want %v", got, idle)
+			}
+			if !slices.EqualFunc(in.Waits, waits, func(a, b await.HeldWait) bool { return reflect.DeepEqual(a, b) }) {
 				return fmt.Sprintf("%v wait, want %v", in.Waits, waits)
 			}
 			return cmp.Diff(want, got)
