@@ -96,7 +96,7 @@ func loopLines(state, before *api.LoopState, linesMax int) []string {
 		fmt.Sprintf("lag       %.1f ms, at most %.1f ms", state.LagMS.Last, state.LagMS.Max),
 		fmt.Sprintf("queue     %d ready, %d of %d in the inbox, %d timers, %d tasks", state.Ready, state.Inbox.Requests,
 			state.Inbox.RequestsMax, state.Timers, state.Tasks),
-		fmt.Sprintf("futures   %d pending, %d running, %d queued, %d that nobody waits for", state.Futures.Pending,
+		fmt.Sprintf("futures   %d pending, %d running, %d queued, %d unawaited", state.Futures.Pending,
 			state.Futures.Running, state.Futures.Queued, state.Futures.Unawaited),
 		fmt.Sprintf("workers   %d of %d busy", state.Workers.Busy, state.Workers.Max),
 		fmt.Sprintf("others    %d held requests, %d events", state.Waiters, state.Events),

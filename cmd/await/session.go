@@ -99,7 +99,9 @@ func (s *session) retrying(err error, _ time.Duration) {
 func (s *session) status(err error) int {
 	exit, told := errors.AsType[*exitError](err)
 	if err != nil && (!told || exit.error != nil) {
-		fmt.Fprintln(s.notes, "await:", printable(err.Error()))
+		for _, each := range parts(err) {
+			fmt.Fprintln(s.notes, "await:", printable(each.Error()))
+		}
 	}
 	switch {
 	case told:
@@ -114,6 +116,18 @@ func (s *session) status(err error) int {
 		return exitUsage
 	}
 	return exitFailed
+}
+
+// parts are the errors that err joins, each to be told in a line of its own.
+func parts(err error) (all []error) {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	for _, part := range joined.Unwrap() {
+		all = append(all, parts(part)...)
+	}
+	return all
 }
 
 // misused reports whether the call made no sense, which only the server, or the client on its behalf, has seen.

@@ -109,7 +109,7 @@ func parseRefs(texts []string) ([]client.Ref, error) {
 	for i, text := range texts {
 		ref, err := parseRef(text)
 		if err != nil {
-			return nil, usageError("%q: %w", short(text, shownRunesMax), err)
+			return nil, usageError("'%s': %w", short(text, shownRunesMax), err)
 		}
 		refs[i] = ref
 	}
@@ -118,12 +118,25 @@ func parseRefs(texts []string) ([]client.Ref, error) {
 
 // parseRef reads a ref in its short form, or an expression as the API takes it.
 func parseRef(text string) (client.Expr, error) {
+	if text == "" {
+		return client.Expr{}, errors.New("name something to wait for")
+	}
 	if !strings.HasPrefix(text, "{") {
 		return client.ParseRef(text)
 	}
 	var e api.Expr
 	err := json.Unmarshal([]byte(text), &e)
-	return client.Expr(e), err
+	if err == nil {
+		return client.Expr(e), nil
+	}
+	fault, ok := errors.AsType[api.FieldError](err)
+	if !ok {
+		return client.Expr{}, errors.New("this is not JSON")
+	}
+	if semantic, ok := errors.AsType[*json.SemanticError](err); ok {
+		fault.Pointer = string(semantic.JSONPointer)
+	}
+	return client.Expr{}, fault
 }
 
 // watch waits for expr and shows how it goes. That it failed is an error that its output has told already.
