@@ -3,6 +3,7 @@ package console
 import (
 	"bufio"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -21,6 +22,7 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
 var pictures = flag.Bool("pictures", false, "write the screenshots in docs/images anew")
@@ -44,15 +46,18 @@ func need(t *testing.T, program, how string) string {
 }
 
 // startServer builds and starts the real server and returns its address.
-func startServer(t *testing.T) string {
+func startServer(t *testing.T, more ...string) string {
 	t.Helper()
 	dir := t.TempDir()
 	bin := filepath.Join(dir, "awaitd")
 	if out, err := exec.Command("go", "build", "-trimpath", "-o", bin, "../../cmd/server").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
-	cmd := exec.Command(bin, "--addr", "127.0.0.1:0", "--log-format", "json", "--allow-target", "127.0.0.1/32",
-		"--data-dir", filepath.Join(dir, "awaitd-data"))
+	args := []string{
+		"--addr", "127.0.0.1:0", "--log-format", "json", "--allow-target", "127.0.0.1/32",
+		"--data-dir", filepath.Join(dir, "awaitd-data"),
+	}
+	cmd := exec.Command(bin, append(args, more...)...)
 	log, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -318,6 +323,44 @@ func TestTheConsoleInARealBrowser(t *testing.T) {
 	p.noFaults()
 }
 
+// Without a mouse: past the names of the views to the content, and from one view to the next.
+func TestTheConsoleByKeyboard(t *testing.T) {
+	need(t, "chromium", "apt-get install chromium")
+	p := openTab(t, startServer(t))
+	p.open("/")
+	p.see("the shell", `document.querySelector("header nav a") !== null`)
+	p.do(chromedp.KeyEvent(kb.Tab))
+	p.see("the first stop skips the rest", `document.activeElement?.matches("a.skip")`)
+	p.do(chromedp.KeyEvent(kb.Enter))
+	p.see("the content has the focus", `document.activeElement?.matches("main")`)
+	p.open("/#/try")
+	p.seeText("h1", "Try it")
+	p.do(chromedp.Focus(`header nav a[href="#/waits"]`), chromedp.KeyEvent(kb.Enter))
+	p.seeText("h1", "Waits")
+	p.do(chromedp.Focus("form.own textarea"), chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(kb.Enter))
+	p.see("a wait begins", `document.querySelectorAll(".own-wait .leaf").length === 3`)
+	p.noFaults()
+}
+
+// A server with keys asks for one, in the page; what it shows then it has asked for with the key.
+func TestTheConsoleAsksForTheKey(t *testing.T) {
+	need(t, "chromium", "apt-get install chromium")
+	key := "awk_" + strings.Repeat("k", 43)
+	file := filepath.Join(t.TempDir(), "keys")
+	line := fmt.Sprintf("console:%x\n", sha256.Sum256([]byte(key)))
+	if err := os.WriteFile(file, []byte(line), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := openTab(t, startServer(t, "--api-keys-file", file))
+	p.open("/#/overview")
+	p.seeText("h1", "asks for a key")
+	p.do(chromedp.SendKeys("input[type=password]", key), chromedp.Click("button.primary"))
+	p.see("tiles", `document.querySelectorAll(".tile dd").length === 8`)
+	p.open("/#/events/deploy-ok")
+	p.do(chromedp.Click(`.bar button.primary`))
+	p.seeText(".lead", "generation 1")
+}
+
 // Nobody is left out: no serious finding by axe in any view and either theme, and nothing sticks out at 390 pixels.
 func TestTheConsoleIsForEverybody(t *testing.T) {
 	need(t, "chromium", "apt-get install chromium")
@@ -326,6 +369,9 @@ func TestTheConsoleIsForEverybody(t *testing.T) {
 	p := openTab(t, server)
 	retried := p.call("POST", "/fetch?wait=20s", fmt.Sprintf(
 		`{"url":%q,"retry":{"min_backoff":"100ms"},"labels":{"order":"42"}}`, target+"/flaky/axe"))["id"].(string)
+	for range 2 { // the second has to wait
+		p.call("POST", "/fetch", fmt.Sprintf(`{"url":%q,"limit":{"key":"tenant-7","concurrency":1,"rate":10}}`, target+"/hang"))
+	}
 	hanging := p.call("POST", "/fetch", fmt.Sprintf(`{"url":%q,"labels":{"order":"43"}}`, target+"/hang"))["id"]
 	p.call("POST", "/futures", `{"kind":"promise","id":"approval:42","labels":{"order":"42"}}`)
 	p.call("POST", "/futures", `{"kind":"timer","after":"2h"}`)

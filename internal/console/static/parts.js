@@ -80,6 +80,12 @@ const windowSeconds = 60;
 // steps are those of an axis: whole numbers for what is counted.
 const steps = [1, 2, 5].flatMap((n) => Array.from({ length: 9 }, (_, e) => n * 10 ** e)).sort((a, b) => a - b);
 
+// clockWithin is a time of day where there is room for it: not over the figures to the left, nor over the edge.
+function clockWithin(u, seconds) {
+  const at = u.valToPos(seconds, "x");
+  return at > 28 && at < u.over.clientWidth - 16 ? clock(seconds * 1000) : "";
+}
+
 // Chart draws series over the last minutes. rows is [[seconds…], [values…]…]; series [{label, colour}]. Above it stand
 // the values under the pointer, else the newest.
 export function Chart({ title, rows, series, format, counts }) {
@@ -101,7 +107,7 @@ export function Chart({ title, rows, series, format, counts }) {
           hooks: { setCursor: [(u) => setUnder(u.cursor.left >= 0 ? u.cursor.idx : null)] },
           scales: { x: { range: (u, first, last) => [Math.min(first, last - windowSeconds), last] }, y: { range: (u, least, most) => [0, most > 0 ? most * 1.15 : 1] } },
           axes: [
-            { ...axis, space: 72, size: 28, values: (u, all) => all.map((v) => (u.valToPos(v, "x") < u.over.clientWidth - 16 ? clock(v * 1000) : "")) },
+            { ...axis, space: 72, size: 28, values: (u, all) => all.map((v) => clockWithin(u, v)) },
             { ...axis, size: 60, ...(counts && { incrs: steps }), values: (u, all) => all.map((v) => format(v)) },
           ],
           series: [{}, ...series.map((s) => ({ stroke: colour(s.colour), width: 2, points: { show: false } }))],

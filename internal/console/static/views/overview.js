@@ -38,7 +38,7 @@ export function Overview() {
 // columns of the samples, in the order of rows.
 const columns = {
   lag: (l) => l.lag_ms.last,
-  turns: (l, last) => (last ? (l.turns - last.turns) / Math.max(0.001, (Date.parse(l.now) - Date.parse(last.now)) / 1000) : null),
+  turns: (l, last) => (last ? Math.round((l.turns - last.turns) / Math.max(0.001, (Date.parse(l.now) - Date.parse(last.now)) / 1000)) : null),
   pending: (l) => l.futures.pending,
   running: (l) => l.futures.running,
   queued: (l) => l.futures.queued,
