@@ -33,7 +33,7 @@ type Group struct {
 	Labels          map[string]string `json:"labels"`
 	CancelOnFailure bool              `json:"cancel_on_failure"`
 	Members         GroupMembers      `json:"members"`
-	Error           *FutureError      `json:"error"` // why it was closed
+	Error           *FutureError      `json:"error"` // why it was closed before its work was done
 	Links           GroupLinks        `json:"links"`
 }
 

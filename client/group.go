@@ -69,8 +69,8 @@ func (g *Group) Fetch(ctx context.Context, request api.FetchRequest, options ...
 // Get reads the group as it is now.
 func (g *Group) Get(ctx context.Context) (*api.Group, error) { return g.take(ctx, get(g.path(), nil)) }
 
-// Await returns the group once it has members and none of them is pending. When one of them failed, or the group was
-// closed, the error is a *FailedError, and the group is returned all the same.
+// Await returns the group once it has members and none of them is pending. When one of them did not succeed, or
+// the group was closed before all had, the error is a *FailedError, and the group is returned all the same.
 func (g *Group) Await(ctx context.Context) (*api.Group, error) {
 	var now *api.Group
 	err := g.c.poll(ctx, func(wait string) (done bool, err error) {

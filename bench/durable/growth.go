@@ -28,11 +28,11 @@ func measureGrowth(t *report.Table, s settings) error {
 	var first time.Duration
 	for _, n := range []int{s.pending / 100, s.pending / 10, s.pending} {
 		for ; pending < n; pending += 1000 {
-			if _, err := k.Submit(context.Background(), batch(1000, 24*time.Hour)...); err != nil {
+			if _, err := k.Submit(context.Background(), batch(1000, 24*time.Hour, request)...); err != nil {
 				return errors.Join(err, k.close())
 			}
 		}
-		each := float64(heapBytes()-heap) / float64(pending)
+		each := eachOf(pending, heap)
 		var costs []time.Duration
 		for range s.rounds {
 			took, err := k.live(s.lives / 4)
@@ -55,7 +55,29 @@ func measureGrowth(t *report.Table, s settings) error {
 	if err := measureRestart(t, s, dir); err != nil {
 		return err
 	}
+	if err := measurePlain(t, s); err != nil {
+		return err
+	}
 	return measureSettled(t, s)
+}
+
+// eachOf is what each of n futures takes of the heap, which was as large before.
+func eachOf(n int, before uint64) float64 { return (float64(heapBytes()) - float64(before)) / float64(n) }
+
+// measurePlain does the same with fetches that have no headers of their own.
+func measurePlain(t *report.Table, s settings) error {
+	k, err := open(filepath.Join(s.dir, "plain"))
+	if err != nil {
+		return err
+	}
+	heap := heapBytes()
+	for n := 0; n < s.pending; n += 1000 {
+		if _, err := k.Submit(context.Background(), batch(1000, 24*time.Hour, plain)...); err != nil {
+			return errors.Join(err, k.close())
+		}
+	}
+	t.Add(fmt.Sprintf("memory for each of %d pending without headers", s.pending), "B", eachOf(s.pending, heap))
+	return k.close()
 }
 
 // measureRestart starts the real server on what was left behind.

@@ -40,6 +40,10 @@ func measureKernel(t *report.Table, s settings) error {
 		}
 		k.store.keep = true
 		took, err := k.live(s.lives)
+		if err == nil {
+			k.store.keep = false
+			err = measureSingle(t, "one caller's set through the kernel", k.set, s.dir)
+		}
 		if err = errors.Join(err, k.close()); err != nil {
 			return err
 		}
@@ -176,8 +180,15 @@ func request(id ulid.ULID) *record.Request {
 	}
 }
 
+// plain is the least that a fetch can be.
+func plain(id ulid.ULID) *record.Request {
+	full := request(id)
+	full.Headers, full.Traceparent = nil, ""
+	return full
+}
+
 // batch is n new fetches.
-func batch(n int, delay time.Duration) []record.NewFuture {
+func batch(n int, delay time.Duration, request func(ulid.ULID) *record.Request) []record.NewFuture {
 	futures := make([]record.NewFuture, n)
 	for i := range futures {
 		id := ulid.Make()
@@ -189,6 +200,12 @@ func batch(n int, delay time.Duration) []record.NewFuture {
 	return futures
 }
 
+// set sets an event.
+func (k *kernel) set() error {
+	_, err := k.ChangeEvent(context.Background(), &record.EventChange{Name: "single", Op: record.EventSet})
+	return err
+}
+
 // live submits at least n fetches in batches, by many callers at once, each of which awaits its batch before the next.
 func (k *kernel) live(n int) (time.Duration, error) {
 	began := time.Now()
@@ -198,7 +215,7 @@ func (k *kernel) live(n int) (time.Duration, error) {
 	for range callers {
 		all.Go(func() {
 			for next.Add(batchSize) <= int64(n) {
-				if err := k.submitAndAwait(batch(batchSize, 0)); err != nil {
+				if err := k.submitAndAwait(batch(batchSize, 0, request)); err != nil {
 					fault <- err
 					return
 				}

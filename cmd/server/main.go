@@ -57,6 +57,7 @@ type serve struct {
 
 // Run serves until SIGTERM or SIGINT, and then drains. A second signal ends it at once.
 func (s *serve) Run() error {
+	keepPrivate()
 	s.Options.Version = app.Version(version)
 	log.SetOutput(io.Discard) // net/http would print bytes of targets there
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)

@@ -63,13 +63,24 @@ func wantNoLeak(t *testing.T, where, text string) {
 	}
 }
 
-// wantCleanFiles looks through every file of a server.
+// wantCleanFiles looks through every file of a server, in a folder that was there before and is open to all. Nobody
+// else may read one.
 func wantCleanFiles(t *testing.T, when, dir string) {
 	t.Helper()
 	files, size := 0, 0
 	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
+		if err != nil || path == dir {
 			return err
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		if info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s: %s is open to others: %v", when, strings.TrimPrefix(path, dir), info.Mode())
+		}
+		if entry.IsDir() {
+			return nil
 		}
 		text, err := os.ReadFile(path)
 		files, size = files+1, size+len(text)

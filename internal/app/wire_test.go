@@ -268,8 +268,14 @@ func (w *wire) reply(question []byte, bytesMax int) []byte {
 	if !known {
 		m.RCode = dnsmessage.RCodeNameError
 	}
+	owner := q.Name
+	for _, name := range w.dns.Chain(owner.String())[1:] {
+		header := dnsmessage.ResourceHeader{Name: owner, Type: dnsmessage.TypeCNAME, Class: q.Class}
+		owner = dnsmessage.MustNewName(name + ".")
+		m.Answers = append(m.Answers, dnsmessage.Resource{Header: header, Body: &dnsmessage.CNAMEResource{CNAME: owner}})
+	}
 	for _, addr := range answer {
-		header := dnsmessage.ResourceHeader{Name: q.Name, Type: q.Type, Class: q.Class}
+		header := dnsmessage.ResourceHeader{Name: owner, Type: q.Type, Class: q.Class}
 		switch {
 		case q.Type == dnsmessage.TypeA && addr.Is4():
 			m.Answers = append(m.Answers, dnsmessage.Resource{Header: header, Body: &dnsmessage.AResource{A: addr.As4()}})

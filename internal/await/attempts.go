@@ -31,11 +31,23 @@ type launch struct{ job fetch.Job }
 
 func (l launch) release(k *Kernel) { k.fetcher.Launch(l.job) }
 
-// abort ends the attempt of f that is under way, if there is one. Its outcome still arrives, to free the worker.
-func (s *State) abort(f *future) {
-	if f.fact.State == record.StateRunning {
-		s.effects = append(s.effects, abort{f.fact.ID})
+// abort ends the attempt of f that is under way, if there is one, and notes why. Its outcome still arrives, to free the
+// worker; by then nobody wants it. One that died with the last server does not count.
+func (s *State) abort(f *future, why *record.Failure) {
+	if f.fact.State != record.StateRunning {
+		return
 	}
+	s.effects = append(s.effects, abort{f.fact.ID})
+	fl, ok := s.queue.flights[f.fact.ID]
+	if !ok {
+		return
+	}
+	s.change(f, func(fact *record.Future) {
+		fact.Attempts = fact.Attempts[:len(fact.Attempts):len(fact.Attempts)]
+		fact.Attempts = append(fact.Attempts, record.Attempt{
+			N: len(fact.Attempts) + 1, At: fl.at, Duration: s.at.Sub(fl.at), Failure: why,
+		})
+	})
 }
 
 type abort struct{ id string }

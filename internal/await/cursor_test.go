@@ -44,7 +44,7 @@ func TestWhatHappenedFirstIsToldFirst(t *testing.T) {
 		h.ask(all, "", "satisfied: "+want)
 		h.create(waitFuture("w", all))
 		leaves, refs := leavesOf(h.expr(all)), []string(nil)
-		for _, l := range h.future("w").Leaves {
+		for _, l := range h.future("w").Wait.Leaves {
 			refs = append(refs, leaves[l.N].String())
 		}
 		if got := strings.Join(refs, " "); got != want {

@@ -231,7 +231,7 @@ func (l *leaf) park() {
 		l.event.Wait(&l.waiter)
 	case api.OpFuture:
 		l.future = s.futures[l.expr.Ref]
-		s.attention(l.future, func() { l.future.waiters.Add(&l.waiter) })
+		s.attention(l.future, func() { l.future.hall().waiters.Add(&l.waiter) })
 	case api.OpGroup:
 		s.feeders.heed(l, 1)
 		l.group = s.groups[l.expr.Ref]
@@ -252,7 +252,7 @@ func (l *leaf) leave() {
 		s.events.Leave(l.event, &l.waiter, s.at)
 		l.event = nil
 	case l.future != nil:
-		s.attention(l.future, func() { l.future.waiters.Remove(&l.waiter) })
+		s.attention(l.future, func() { l.future.hall().waiters.Remove(&l.waiter) })
 		l.future = nil
 	case l.group != nil:
 		s.feeders.heed(l, -1)

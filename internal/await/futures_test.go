@@ -199,8 +199,9 @@ func TestCancelAtEveryStage(t *testing.T) {
 		if got := h.fetcher.take(); len(got) != 1 || got[0] != "q2#1" {
 			h.Errorf("then %v, want q2", got)
 		}
-		if got := h.state("r1"); got != "cancelled cancelled" || len(h.future("r1").Attempts) != 0 {
-			h.Errorf("r1 after its outcome: %s", got)
+		if got, f := h.state("r1"), h.future("r1"); got != "cancelled cancelled" || len(f.Attempts) != 1 ||
+			f.Attempts[0].Failure.Type != record.FailCancelled {
+			h.Errorf("r1 after its outcome: %s, %+v", got, f.Attempts)
 		}
 		time.Sleep(2 * time.Hour)
 		if got := h.fetcher.take(); got != nil {
@@ -426,6 +427,13 @@ func TestDeadlines(t *testing.T) {
 		}
 		if got := h.state("promise"); got != "failed timeout" {
 			h.Errorf("promise: %s", got)
+		}
+		cut := []record.Attempt{{
+			N: 1, At: until.Add(-5 * time.Second), Duration: 5 * time.Second,
+			Failure: &record.Failure{Type: record.FailDeadline, Message: "The deadline passed during the attempt."},
+		}}
+		if diff := cmp.Diff(cut, h.future("running").Attempts); diff != "" {
+			h.Errorf("the attempt that it cut:\n%s", diff)
 		}
 		if got := fmt.Sprint(h.fetcher.aborted); got != "[running]" {
 			h.Errorf("aborted %s", got)

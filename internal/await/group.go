@@ -14,7 +14,8 @@ import (
 
 // Groups are asyncio's TaskGroup without the block around it: futures join one as they are submitted, and it is
 // decided whenever it has members and none of them is pending. That is a level, not an edge: the next member makes it
-// pending again, until it is closed.
+// pending again, until it is closed. Closing it fails it, unless all its members have succeeded by then: what is done
+// is done.
 
 // UnknownGroupError names a group that does not exist, or no more.
 type UnknownGroupError struct{ ID string }
@@ -46,7 +47,7 @@ func GroupOutcome(g *record.Group) Outcome {
 	switch {
 	case g.Pending > 0:
 		return Pending
-	case g.ClosedAt != 0 || g.Failed+g.Cancelled > 0:
+	case g.Failure != nil || g.Failed+g.Cancelled > 0:
 		return Failed
 	case g.Succeeded > 0:
 		return Satisfied
@@ -226,11 +227,19 @@ func (s *State) closeGroup(g *group, why record.FailureType, message string) {
 	if g.fact.ClosedAt != 0 {
 		return
 	}
+	before := GroupOutcome(g.fact)
 	s.changeGroup(g, func(fact *record.Group) {
+		if before != Satisfied {
+			fact.Failure = &record.Failure{Type: why, Message: message}
+		}
 		fact.ClosedAt = s.at
-		fact.Failure = &record.Failure{Type: why, Message: message}
 	})
-	s.cancelMembers(g)
+	switch {
+	case g.fact.Pending > 0:
+		s.cancelMembers(g) // the end of the last one decides it
+	case before == Pending: // nobody joined it
+		s.decideGroup(g)
+	}
 }
 
 func (s *State) cancelMembers(g *group) {
@@ -249,9 +258,6 @@ func (g *group) follow(s *State) {
 			return
 		}
 		s.cancelFuture(first.Value.(*future), "Its group was closed.")
-	}
-	if Outcome(g.fact.Outcome) != GroupOutcome(g.fact) { // else the last member's end has decided it
-		s.decideGroup(g)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/awaitd/awaitd/api"
 	"github.com/awaitd/awaitd/internal/record"
 )
 
@@ -192,7 +193,7 @@ func TestHowAGroupIsClosed(t *testing.T) {
 		if _, err := h.kernel.CancelGroup(h.Context(), groupID("S")); err != nil {
 			t.Fatal(err)
 		}
-		h.wantStanding("S", "failed 0/1/0/0 cancelled")
+		h.wantStanding("S", "satisfied 0/1/0/0")
 		var unknown *UnknownGroupError
 		_, err := h.kernel.CancelGroup(h.Context(), groupID("NX"))
 		_, err2 := h.kernel.RenewGroup(h.Context(), groupID("NX"))
@@ -200,6 +201,54 @@ func TestHowAGroupIsClosed(t *testing.T) {
 			t.Errorf("errs %v, %v", err, err2)
 		}
 	})
+}
+
+// What is done is done: closing fails a group only if that cuts something short, or nothing was ever done in it.
+func TestClosingDoesNotUndoWhatIsDone(t *testing.T) {
+	closings := map[string]record.CreateGroup{
+		"deadline": {Deadline: time.Minute}, "timeout": {Lease: time.Minute}, "cancelled": {},
+	}
+	members := map[string]struct {
+		happen []string
+		want   string // of the group, but for why it failed
+	}{
+		"none":                        {nil, "failed 0/0/0/0"},
+		"all succeeded":               {[]string{"+p", "+q"}, "satisfied 0/2/0/0"},
+		"one pending":                 {[]string{"+p"}, "failed 0/1/0/1"},
+		"one failed":                  {[]string{"+p", "-q"}, "failed 0/1/1/0"},
+		"one was cancelled by itself": {[]string{"cancel p", "+q"}, "failed 0/1/0/1"},
+	}
+	for why, closing := range closings {
+		for which, is := range members {
+			t.Run(why+" with "+which, func(t *testing.T) {
+				inHouse(t, small(), func(h *house) {
+					closing.ID = groupID("G")
+					h.group(closing)
+					if is.happen != nil {
+						h.create(memberOf("G", aPromise("p")), memberOf("G", aPromise("q")))
+					}
+					for _, what := range is.happen {
+						h.happens(what)
+					}
+					time.Sleep(2 * time.Minute)
+					if _, err := h.kernel.CancelGroup(h.Context(), closing.ID); err != nil { // once more, if it is closed
+						t.Fatal(err)
+					}
+					want := is.want
+					if !strings.HasPrefix(want, "satisfied") {
+						want += " " + why
+					}
+					h.wantStanding("G", want)
+					h.restart()
+					h.wantStanding("G", want)
+					var closed *GroupClosedError
+					if _, err := h.kernel.Submit(h.Context(), memberOf("G", aPromise("x"))); !errors.As(err, &closed) {
+						t.Errorf("err %v", err)
+					}
+				})
+			})
+		}
+	}
 }
 
 // A group outlives its server with all it knows, goes on with what that had begun, and is forgotten in time.
@@ -225,7 +274,7 @@ func TestAGroupOutlivesItsServer(t *testing.T) {
 			t.Errorf("page %v, %q, %v", page, next, err)
 		}
 		time.Sleep(61 * time.Minute)
-		h.wantStanding("G", "failed 0/2/0/0 timeout")
+		h.wantStanding("G", "satisfied 0/2/0/0")
 		h.wantStanding("V", "await: there is no group "+groupID("V"))
 		if got := h.state("u"); got != "failed dependency_failed" {
 			t.Errorf("who waited for a group that nobody joined: %s", got)
@@ -246,7 +295,7 @@ func TestAGroupOutlivesItsServer(t *testing.T) {
 		t.Errorf("%+v", g)
 	}
 	s = newState(DefaultLimits(), 1000, newTally(&Kernel{}))
-	s.restore(&record.Future{ID: "w", Kind: record.KindWait, State: record.StatePending, For: []byte(groupExpr("GX"))})
+	s.restore(resting("w", groupExpr("GX")))
 	if err := s.resume(); !errors.Is(err, record.ErrCorrupt) {
 		t.Errorf("err %v", err)
 	}
@@ -277,6 +326,27 @@ func TestALargeGroupIsCancelledInBoundedTurns(t *testing.T) {
 	s.advance(1002)
 	if g := s.groups[groupID("G")].fact; g.Pending != 0 {
 		t.Errorf("%d are left", g.Pending)
+	}
+}
+
+// A group that nobody joined is decided when it is closed, though in that turn much else is to be cancelled.
+func TestAnEmptyGroupIsDecidedWhenItIsClosed(t *testing.T) {
+	s := newState(DefaultLimits(), 1000, newTally(&Kernel{}))
+	submit := &record.Submit{}
+	for n := range CascadeMax + 100 {
+		submit.Futures = append(submit.Futures, memberOf("G", aPromise(fmt.Sprint(n))))
+	}
+	for _, c := range []record.Command{
+		&record.CreateGroup{ID: groupID("G"), Until: 1001}, submit, &record.CreateGroup{ID: groupID("E"), Until: 1001},
+	} {
+		if _, err := s.apply(c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.advance(1001)
+	w, _, err := s.newWait(WaitRequest{For: &api.Expr{Op: api.OpGroup, Ref: groupID("E")}}, nil, &parkedWait{})
+	if err != nil || w.outcome != Failed || w.leaves[0].at != 1001 {
+		t.Errorf("%v at %d, %v", w.outcome, w.leaves[0].at, err)
 	}
 }
 

@@ -193,9 +193,16 @@ func waitFuture(id, expr string) record.NewFuture {
 	return record.NewFuture{ID: id, Kind: record.KindWait, For: []byte(expr)}
 }
 
+// resting is the fact of a pending wait.
+func resting(id, expr string) *record.Future {
+	return &record.Future{
+		ID: id, Kind: record.KindWait, State: record.StatePending, Wait: &record.Wait{For: []byte(expr)},
+	}
+}
+
 func fetchAfter(id, expr string) record.NewFuture {
 	f := newFetch(id)
-	f.After = []byte(expr)
+	f.For = []byte(expr)
 	return f
 }
 

@@ -1,6 +1,8 @@
 package await
 
 import (
+	"net"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -33,13 +35,24 @@ type lane struct {
 	forgotten  bool
 }
 
-// hostOf is the host of a URL, with its port if one is written.
+// hostOf is the host of a URL, with its port unless that is the one of its scheme: what is one host has one name,
+// however it is written.
 func hostOf(target string) string {
 	u, err := url.Parse(target)
 	if err != nil {
 		return target // the door has checked it; a host of its own does no harm
 	}
-	return u.Host
+	host, port := u.Hostname(), u.Port()
+	if addr, err := netip.ParseAddr(host); err == nil {
+		host = addr.Unmap().String()
+	}
+	switch {
+	case port != "" && port != map[string]string{"http": "80", "https": "443"}[u.Scheme]:
+		return net.JoinHostPort(host, port)
+	case strings.Contains(host, ":"):
+		return "[" + host + "]"
+	}
+	return host
 }
 
 // withoutBrackets makes a host that is an address of IPv6 a part of an event's name.

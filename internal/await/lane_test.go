@@ -89,3 +89,23 @@ func TestAPageTellsWhyFuturesWait(t *testing.T) {
 		}
 	})
 }
+
+// A host is one however it is written, so that no spelling is a way around what its key or the server allows it.
+func TestAHostHasOneName(t *testing.T) {
+	for url, want := range map[string]string{
+		"http://a.example/":                  "a.example",
+		"http://a.example:80/?x":             "a.example",
+		"https://a.example:443/":             "a.example",
+		"https://a.example:80/":              "a.example:80",
+		"http://a.example:443/":              "a.example:443",
+		"http://192.0.2.1:8080/":             "192.0.2.1:8080",
+		"http://[::ffff:192.0.2.1]:80/":      "192.0.2.1",
+		"http://[::ffff:c000:201]:81/":       "192.0.2.1:81",
+		"http://[2001:db8:0:0::1]/":          "[2001:db8::1]",
+		"http://[2001:db8::0001]:8080/x:80/": "[2001:db8::1]:8080",
+	} {
+		if got := hostOf(url); got != want {
+			t.Errorf("%s: %s, want %s", url, got, want)
+		}
+	}
+}

@@ -9,9 +9,9 @@ type loose struct {
 }
 
 func (l *loose) add(f *future) {
-	f.looseAt = looseAt{true, nil, l.last}
+	f.loose.prev = l.last
 	if l.last != nil {
-		l.last.looseAt.next = f
+		l.last.loose.next = f
 	} else {
 		l.first = f
 	}
@@ -21,35 +21,32 @@ func (l *loose) add(f *future) {
 
 // remove takes f out, if it is in the list.
 func (l *loose) remove(f *future) {
-	at := f.looseAt
-	if !at.in {
+	at := f.loose
+	if at.prev == nil && l.first != f {
 		return
 	}
 	if at.prev != nil {
-		at.prev.looseAt.next = at.next
+		at.prev.loose.next = at.next
 	} else {
 		l.first = at.next
 	}
 	if at.next != nil {
-		at.next.looseAt.prev = at.prev
+		at.next.loose.prev = at.prev
 	} else {
 		l.last = at.prev
 	}
-	f.looseAt = looseAt{}
+	f.loose = looseAt{}
 	l.size--
 }
 
 // ids are those of the first futures in the list, at most so many.
 func (l *loose) ids(most int) []string {
 	ids := make([]string, 0, min(l.size, most))
-	for f := l.first; f != nil && len(ids) < most; f = f.looseAt.next {
+	for f := l.first; f != nil && len(ids) < most; f = f.loose.next {
 		ids = append(ids, f.fact.ID)
 	}
 	return ids
 }
 
 // looseAt is the place of a future in the list.
-type looseAt struct {
-	in         bool
-	next, prev *future
-}
+type looseAt struct{ next, prev *future }

@@ -223,7 +223,7 @@ func TestTheEvaluatorAgreesWithANaiveOne(t *testing.T) {
 			w.leaveAll()
 		}
 		for _, f := range s.futures {
-			if f.waiters.Len() > 0 {
+			if f.awaited() {
 				t.Fatalf("somebody still sleeps on %s", f.fact.ID)
 			}
 		}

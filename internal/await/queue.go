@@ -27,6 +27,7 @@ type flight struct {
 	lane *lane
 	host *host
 	era  uint64 // of the circuit
+	at   record.Time
 }
 
 // host bounds the attempts under way at one host, under whatever keys they were submitted: a target that hangs must
@@ -194,7 +195,7 @@ func (s *State) takeOff(job string, f *future, h *host) {
 	h.running++
 	f.lane.running++
 	f.lane.started(s, len(f.fact.Attempts) == 0 && !f.fact.State.Settled())
-	s.queue.flights[job] = flight{f.lane, h, f.lane.circuit.era}
+	s.queue.flights[job] = flight{f.lane, h, f.lane.circuit.era, s.at}
 }
 
 // land ends what takeOff noted, and learns from how it went; false when the job is not under way.

@@ -27,7 +27,7 @@ func (s *State) restore(fact *record.Future) {
 	if fact.Kind == record.KindFetch {
 		s.enlist(f, nil)
 	}
-	s.pendingBytes += kept(fact.Request, fact.Labels, fact.After, fact.For)
+	s.pendingBytes += kept(fact.Request, fact.Labels, fact.Wait.Text())
 	if fact.Sets != "" {
 		s.events.Reserve(fact.Sets)
 	}

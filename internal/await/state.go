@@ -35,11 +35,12 @@ type State struct {
 	keys    map[string]*record.Key // used, and not yet in the store
 	newKeys []*record.Key          // used since the last commit
 
-	cascade  []follower          // whose expressions are decided, and what is to come of it
-	cascaded int                 // followed in this turn
-	progress []*future           // which wait, and have leaves that are not committed
-	leaves   []record.LeafChange // of waits that ended since the last commit
-	resting  []*future           // restored, and not resumed yet
+	cascade  []follower                 // whose expressions are decided, and what is to come of it
+	cascaded int                        // followed in this turn
+	progress []*future                  // which wait, and have leaves that are not committed
+	leaves   []record.LeafChange        // of waits that ended since the last commit
+	resting  []*future                  // restored, and not resumed yet
+	restored map[*future][]*record.Leaf // decided ones of those, until they are resumed; nil: none
 	feeders  feeders
 
 	groups        map[string]*group
@@ -73,20 +74,31 @@ type effect interface{ release(*Kernel) }
 type future struct {
 	fact    *record.Future
 	stored  *record.Future // as last committed; nil: never
-	waiters loop.Waiters
-	looseAt looseAt
+	loose   looseAt
 	timer   loop.WheelHandle // zero: none
 	dirty   bool
+	touched bool   // it stands in State.touched
 	lane    *lane  // of a fetch that is not settled
 	host    string // of such a fetch
 	place   place  // in a row of its lane
 
-	watchers *loop.Waiters // streams of it; nil: none yet
-	touched  bool          // it stands in State.touched
+	audience *audience     // nil: nobody has come yet; most are never awaited
+	member   *list.Element // of its group, while it is pending
+	waiting  *waiting      // for its expression; nil: for none, or no more
+}
 
-	member   *list.Element  // of its group, while it is pending
-	waiting  *waiting       // for its expression; nil: for none, or no more
-	restored []*record.Leaf // of its expression, until it is resumed
+// audience is who waits for a future.
+type audience struct {
+	waiters  loop.Waiters // for its end
+	watchers loop.Waiters // streams: for each change
+}
+
+// hall is where the audience of f is.
+func (f *future) hall() *audience {
+	if f.audience == nil {
+		f.audience = &audience{}
+	}
+	return f.audience
 }
 
 // follower is what a decided expression takes further.
@@ -186,7 +198,8 @@ func (s *State) change(f *future, edit func(*record.Future)) {
 
 // awaited reports whether somebody waits for f: a call, a stream, a future, or its group.
 func (f *future) awaited() bool {
-	return f.waiters.Len() > 0 || f.member != nil || f.watchers != nil && f.watchers.Len() > 0
+	a := f.audience
+	return f.member != nil || a != nil && a.waiters.Len()+a.watchers.Len() > 0
 }
 
 // attention notes when a change makes somebody wait for f, or the last one leave. Settled ones do not count.
@@ -204,7 +217,7 @@ func (s *State) attention(f *future, change func()) {
 
 // touch notes that those who watch f are to be told, once the command is applied.
 func (s *State) touch(f *future) {
-	if !f.touched && (f.watchers != nil || s.watchers.Len() > 0) {
+	if !f.touched && (f.audience != nil || s.watchers.Len() > 0) {
 		f.touched = true
 		s.touched = append(s.touched, f)
 	}
@@ -215,8 +228,8 @@ func (s *State) report() {
 	for _, f := range s.touched {
 		f.touched = false
 		s.told = f
-		if f.watchers != nil {
-			f.watchers.Wake()
+		if f.audience != nil {
+			f.audience.watchers.Wake()
 		}
 		s.watchers.Wake()
 	}

@@ -201,7 +201,7 @@ func (st *Stream) Wake() {
 		st.tell(View{Future: st.future.fact})
 		st.finish()
 	default:
-		st.future.watchers.Add(&st.waiter)
+		st.future.hall().watchers.Add(&st.waiter)
 		st.tell(s.view(st.future))
 	}
 }
@@ -344,10 +344,7 @@ func (s *State) streamFuture(st *Stream, r *StreamRequest, known *record.Future)
 		st.finish()
 	case !st.over:
 		st.future = f
-		if f.watchers == nil {
-			f.watchers = &loop.Waiters{}
-		}
-		s.attention(f, func() { f.watchers.Add(&st.waiter) })
+		s.attention(f, func() { f.hall().watchers.Add(&st.waiter) })
 	}
 	return nil, nil
 }

@@ -83,7 +83,7 @@ func (s *State) createAll(c *record.Submit) ([]*record.Future, error) {
 	bytes := s.pendingBytes
 	for i := range c.Futures {
 		n := &c.Futures[i]
-		bytes += kept(n.Request, n.Labels, n.After, n.For) + n.Callback.Bytes()
+		bytes += kept(n.Request, n.Labels, n.For) + n.Callback.Bytes()
 	}
 	if bytes > s.limits.PendingBytesMax {
 		return nil, ErrFuturesTooLarge
@@ -129,11 +129,8 @@ func (s *State) createAll(c *record.Submit) ([]*record.Future, error) {
 }
 
 // kept is how many bytes of its caller's a future keeps until it is settled: those that a caller can make many of.
-func kept(r record.Packed, labels []record.Label, exprs ...[]byte) int64 {
-	n := len(r)
-	for _, e := range exprs {
-		n += len(e)
-	}
+func kept(r record.Packed, labels []record.Label, expr []byte) int64 {
+	n := len(r) + len(expr)
 	for _, l := range labels {
 		n += len(l.Key) + len(l.Value)
 	}
@@ -173,11 +170,12 @@ func (s *State) create(n *record.NewFuture) *future {
 		Labels:    n.Labels,
 		Sets:      n.Sets,
 		Request:   n.Request,
-		After:     n.After,
-		For:       n.For,
 		Group:     n.Group,
 		LimitKey:  n.LimitKey,
 		Callback:  n.Callback,
+	}
+	if n.For != nil {
+		fact.Wait = &record.Wait{For: n.For}
 	}
 	if fact.TTL == 0 {
 		fact.TTL = s.limits.TTLDefault
@@ -192,7 +190,7 @@ func (s *State) create(n *record.NewFuture) *future {
 	s.touch(f)
 	s.pending++
 	s.loose.add(f)
-	s.pendingBytes += kept(fact.Request, fact.Labels, fact.After, fact.For) + fact.Callback.Bytes()
+	s.pendingBytes += kept(fact.Request, fact.Labels, fact.Wait.Text()) + fact.Callback.Bytes()
 	if n.Sets != "" {
 		s.events.Reserve(n.Sets)
 	}
@@ -200,7 +198,7 @@ func (s *State) create(n *record.NewFuture) *future {
 		s.enlist(f, n.Limit)
 	}
 	switch {
-	case n.Kind == record.KindWait || n.After != nil:
+	case fact.Wait != nil:
 		s.rest(f, begins)
 	case n.Kind == record.KindTimer:
 		fact.DueAt = begins
@@ -260,7 +258,7 @@ func (s *State) expire(f *future) {
 	case f.place.row != nil && f.lane.circuit.State != record.CircuitClosed:
 		e = failed(record.FailCircuitOpen, "The deadline passed while its target kept failing and was left alone.")
 	}
-	s.abort(f)
+	s.abort(f, &record.Failure{Type: record.FailDeadline, Message: "The deadline passed during the attempt."})
 	s.settle(f, e)
 }
 
@@ -285,7 +283,7 @@ func failed(t record.FailureType, message string) ending {
 // settle ends f for good and wakes everybody who waits for it.
 func (s *State) settle(f *future, e ending) {
 	s.loose.remove(f)
-	s.pendingBytes -= kept(f.fact.Request, f.fact.Labels, f.fact.After, f.fact.For)
+	s.pendingBytes -= kept(f.fact.Request, f.fact.Labels, f.fact.Wait.Text())
 	s.change(f, func(fact *record.Future) {
 		fact.State = e.state
 		fact.Reason = record.ReasonNone
@@ -295,8 +293,11 @@ func (s *State) settle(f *future, e ending) {
 		fact.Result = e.result
 		fact.Failure = e.failure
 		fact.Request = fact.Request.WithoutSecrets()
-		fact.After = nil
-		fact.Leaves = e.leaves
+		if fact.Kind == record.KindWait {
+			fact.Wait = &record.Wait{For: fact.Wait.Text(), Leaves: e.leaves}
+		} else {
+			fact.Wait = nil
+		}
 	})
 	s.stopWaiting(f)
 	s.part(f)
@@ -307,7 +308,9 @@ func (s *State) settle(f *future, e ending) {
 	if s.callBack(f); !f.fact.CallbackPending() {
 		s.effects = append(s.effects, evict{f})
 	}
-	f.waiters.Wake()
+	if f.audience != nil {
+		f.audience.waiters.Wake()
+	}
 	if f.fact.Sets != "" {
 		s.keepPromise(f.fact)
 	}
@@ -345,8 +348,8 @@ func (s *State) cancel(c *record.Cancel) (*record.Future, error) {
 }
 
 func (s *State) cancelFuture(f *future, message string) {
-	s.abort(f)
 	failure := &record.Failure{Type: record.FailCancelled, Message: message}
+	s.abort(f, failure)
 	s.settle(f, ending{state: record.StateCancelled, failure: failure})
 }
 

@@ -40,14 +40,10 @@ func (s *State) expressions(c *record.Submit) ([]*api.Expr, error) {
 	var missing []string
 	for i := range c.Futures {
 		n := &c.Futures[i]
-		text := n.After
-		if n.Kind == record.KindWait {
-			text = n.For
-		}
-		if text == nil {
+		if n.For == nil {
 			continue
 		}
-		e, err := parse(text)
+		e, err := parse(n.For)
 		if err != nil {
 			return nil, err
 		}
@@ -202,9 +198,9 @@ func (w *wait) culprit() string {
 // proceed starts a fetch whose after is satisfied: now, or when its delay has passed.
 func (s *State) proceed(f *future) {
 	s.stopWaiting(f)
-	s.pendingBytes -= int64(len(f.fact.After))
+	s.pendingBytes -= int64(len(f.fact.Wait.Text()))
 	s.change(f, func(fact *record.Future) {
-		fact.After = nil
+		fact.Wait = nil
 		fact.Reason = record.ReasonQueued
 		if fact.NextAttemptAt > s.at {
 			fact.Reason = record.ReasonDelayed
@@ -270,20 +266,19 @@ func (s *State) takeLeaves() []record.LeafChange {
 // restoreLeaf puts a stored leaf back. All futures have been by then.
 func (s *State) restoreLeaf(id string, l *record.Leaf) {
 	if f := s.futures[id]; f != nil {
-		f.restored = append(f.restored, l)
+		if s.restored == nil {
+			s.restored = map[*future][]*record.Leaf{}
+		}
+		s.restored[f] = append(s.restored[f], l)
 	}
 }
 
 // resume lets the restored futures that wait go on: with what was decided, and with all that has happened besides.
 func (s *State) resume() error {
-	resting := s.resting
-	s.resting = nil
+	resting, restored := s.resting, s.restored
+	s.resting, s.restored = nil, nil
 	for _, f := range resting {
-		text := f.fact.After
-		if f.fact.Kind == record.KindWait {
-			text = f.fact.For
-		}
-		e, err := parse(text)
+		e, err := parse(f.fact.Wait.Text())
 		if err != nil {
 			return fmt.Errorf("resume %s: %w", f.fact.ID, err)
 		}
@@ -291,8 +286,7 @@ func (s *State) resume() error {
 		w.began = f.fact.CreatedAt
 		f.waiting = &waiting{wait: w}
 		s.settleDown(f, w.began)
-		leaves := f.restored
-		f.restored = nil
+		leaves := restored[f]
 		slices.SortFunc(leaves, func(a, b *record.Leaf) int { return cmp.Compare(a.Order, b.Order) })
 		for _, l := range leaves {
 			if l.N >= len(w.leaves) || w.leaves[l.N].outcome != Pending {

@@ -75,11 +75,11 @@ func TestHowAWaitFutureEnds(t *testing.T) {
 		if m := h.future("failed").Failure.Message; !strings.Contains(m, "future:q did not succeed") {
 			t.Errorf("message %q", m)
 		}
-		if l := h.future("late").Leaves; l != nil {
+		if l := h.future("late").Wait.Leaves; l != nil {
 			t.Errorf("a wait that was not decided has leaves: %v", l)
 		}
 		s := h.kernel.state
-		if n := s.futures["p"].waiters.Len() + len(s.feeders.heeded) + len(s.feeders.of) + s.due.Len(); n != 0 {
+		if n := s.futures["p"].hall().waiters.Len() + len(s.feeders.heeded) + len(s.feeders.of) + s.due.Len(); n != 0 {
 			t.Errorf("%d traces are left", n)
 		}
 	})
@@ -176,7 +176,7 @@ func TestAFetchThatCanNeverStartFails(t *testing.T) {
 		if h.kernel.state.events.Known("done") {
 			t.Error("a fetch that failed set its event")
 		}
-		if f := h.future("sets"); f.After != nil || len(f.Attempts) != 0 {
+		if f := h.future("sets"); f.Wait != nil || len(f.Attempts) != 0 {
 			t.Errorf("%+v", f.Future)
 		}
 	})
@@ -279,29 +279,26 @@ func TestALongChainFallsInBoundedTurns(t *testing.T) {
 // A server that died in the middle of a cascade: what was decided is followed by the next one.
 func TestACascadeThatWasCutGoesOn(t *testing.T) {
 	s := newState(DefaultLimits(), 1000, newTally(&Kernel{}))
-	s.restore(&record.Future{ID: "w1", Kind: record.KindWait, State: record.StatePending, For: []byte(`"event:a"`)})
-	s.restore(&record.Future{ID: "w2", Kind: record.KindWait, State: record.StatePending, For: []byte(`"future:w1"`)})
+	s.restore(resting("w1", `"event:a"`))
+	s.restore(resting("w2", `"future:w1"`))
 	s.restoreLeaf("w1", &record.Leaf{Outcome: uint8(Satisfied), At: 900, Mark: 3})
 	if err := s.resume(); err != nil {
 		t.Fatal(err)
 	}
 	s.advance(1000)
 	for _, id := range []string{"w1", "w2"} {
-		if f := s.futures[id].fact; f.State != record.StateSucceeded || len(f.Leaves) != 1 {
+		if f := s.futures[id].fact; f.State != record.StateSucceeded || len(f.Wait.Leaves) != 1 {
 			t.Errorf("%s: %+v", id, f)
 		}
 	}
-	for _, broken := range []*record.Future{
-		{ID: "b", Kind: record.KindWait, State: record.StatePending, For: []byte(`{`)},
-		{ID: "b", Kind: record.KindWait, State: record.StatePending, For: []byte(`"future:gone"`)},
-	} {
+	for _, broken := range []*record.Future{resting("b", `{`), resting("b", `"future:gone"`)} {
 		s := newState(DefaultLimits(), 1000, newTally(&Kernel{}))
 		s.restore(broken)
 		if err := s.resume(); err == nil {
-			t.Errorf("%s was resumed", broken.For)
+			t.Errorf("%s was resumed", broken.Wait.For)
 		}
 	}
-	s.restore(&record.Future{ID: "b", Kind: record.KindWait, State: record.StatePending, For: []byte(`"event:a"`)})
+	s.restore(resting("b", `"event:a"`))
 	s.restoreLeaf("b", &record.Leaf{N: 7})
 	if err := s.resume(); !errors.Is(err, record.ErrCorrupt) {
 		t.Errorf("a leaf that is none: %v", err)

@@ -90,7 +90,7 @@ func TestTheTruthTable(t *testing.T) {
 func (h *house) wantDurable(id, told string) {
 	h.Helper()
 	f := h.future(id).Future
-	e, err := parse(f.For)
+	e, err := parse(f.Wait.For)
 	if err != nil {
 		h.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func (h *house) wantDurable(id, told string) {
 		a.Outcome = Satisfied
 	}
 	done := map[int]bool{}
-	for i, l := range f.Leaves {
+	for i, l := range f.Wait.Leaves {
 		done[l.N] = true
 		a.Done = append(a.Done, Leaf{Expr: exprs[l.N], Outcome: Outcome(l.Outcome), At: l.At})
 		if l.Order != i || l.At == 0 {
@@ -276,8 +276,8 @@ func (h *house) expectNobody() {
 		h.Errorf("%d waiters are left: %+v", in.Waiters, in.Waits)
 	}
 	for _, f := range h.kernel.state.futures {
-		if n := f.waiters.Len(); n != 0 {
-			h.Errorf("%d still sleep on %s", n, f.fact.ID)
+		if f.awaited() {
+			h.Errorf("somebody still sleeps on %s", f.fact.ID)
 		}
 	}
 	if h.kernel.outstanding.Load() != 0 {

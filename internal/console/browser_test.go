@@ -370,7 +370,8 @@ func TestTheConsoleIsForEverybody(t *testing.T) {
 	retried := p.call("POST", "/fetch?wait=20s", fmt.Sprintf(
 		`{"url":%q,"retry":{"min_backoff":"100ms"},"labels":{"order":"42"}}`, target+"/flaky/axe"))["id"].(string)
 	for range 2 { // the second has to wait
-		p.call("POST", "/fetch", fmt.Sprintf(`{"url":%q,"limit":{"key":"tenant-7","concurrency":1,"rate":10}}`, target+"/hang"))
+		p.call("POST", "/fetch",
+			fmt.Sprintf(`{"url":%q,"limit":{"key":"tenant-7","concurrency":1,"rate":10}}`, target+"/hang"))
 	}
 	hanging := p.call("POST", "/fetch", fmt.Sprintf(`{"url":%q,"labels":{"order":"43"}}`, target+"/hang"))["id"]
 	p.call("POST", "/futures", `{"kind":"promise","id":"approval:42","labels":{"order":"42"}}`)

@@ -25,12 +25,20 @@ func checkAddress(addr netip.Addr) error {
 	return table.SafeAddr(addr.Unmap())
 }
 
-// embeddedIPv4 gives the IPv4 address that a NAT64 gateway dials for addr (RFC 6052, well-known prefix). Such an
-// address is refused by the table; when an operator opens its network, the inner one must be allowed as well.
+// embeddedIPv4 gives the IPv4 address at which a packet for addr arrives where addr is translated or tunnelled: by a
+// gateway of NAT64 (RFC 6052, well-known prefix), by 6to4 (RFC 3056) or by ISATAP (RFC 5214), whose addresses look like
+// those of any network.
 func embeddedIPv4(addr netip.Addr) (netip.Addr, bool) {
-	if !ssrf.IPv6NAT64Prefix.Contains(addr) {
+	if !addr.Is6() {
 		return netip.Addr{}, false
 	}
-	b := addr.As16()
-	return netip.AddrFrom4([4]byte(b[12:])), true
+	switch b := addr.As16(); {
+	case ssrf.IPv6NAT64Prefix.Contains(addr), b[8]&^2 == 0 && b[9] == 0 && b[10] == 0x5e && b[11] == 0xfe:
+		return netip.AddrFrom4([4]byte(b[12:])), true
+	case sixToFour.Contains(addr):
+		return netip.AddrFrom4([4]byte(b[2:6])), true
+	}
+	return netip.Addr{}, false
 }
+
+var sixToFour = netip.MustParsePrefix("2002::/16")

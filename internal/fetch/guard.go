@@ -157,17 +157,16 @@ func (g *Guard) judge(name string, addr netip.Addr, port uint16) *Refusal {
 	if inside && !(opened && isLocalhost(name)) {
 		return reason("a name of the inside, not listed")
 	}
-	if opened {
-		if inner, ok := embeddedIPv4(addr); ok {
-			return g.judge(name, inner, port)
+	if !opened {
+		if !slices.Contains(portsOpen, port) {
+			return reason("the port is not open")
 		}
-		return nil
+		if err := checkAddress(addr); err != nil {
+			return reason(err.Error())
+		}
 	}
-	if !slices.Contains(portsOpen, port) {
-		return reason("the port is not open")
-	}
-	if err := checkAddress(addr); err != nil {
-		return reason(err.Error())
+	if inner, ok := embeddedIPv4(addr); ok {
+		return g.judge(name, inner, port)
 	}
 	return nil
 }

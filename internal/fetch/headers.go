@@ -23,10 +23,11 @@ func CheckMethod(method string) error {
 }
 
 // headersDenied belong to the connection, not to the caller (RFC 9110 7.6.1, RFC 9112), and would let one
-// request smuggle another. Two more are refused by their beginning, see deniedPrefixes.
+// request smuggle another; Proxy is HTTP_PROXY to programs behind CGI (CVE-2016-5385). More are refused by their
+// beginning, see deniedPrefixes.
 var headersDenied = map[string]bool{
 	"Host": true, "Content-Length": true, "Transfer-Encoding": true, "Connection": true, "Keep-Alive": true,
-	"Te": true, "Trailer": true, "Upgrade": true, "Http2-Settings": true, "Expect": true,
+	"Te": true, "Trailer": true, "Upgrade": true, "Http2-Settings": true, "Expect": true, "Proxy": true,
 }
 
 // deniedPrefixes: proxies read the first, receivers of our callbacks trust the other two.
@@ -84,11 +85,13 @@ func checkHeader(h record.Header) (name, wrong string) {
 		return "", "This is not the name of a header."
 	}
 	name = textproto.CanonicalMIMEHeaderKey(h.Name)
-	if headersDenied[name] {
+	// Behind CGI and WSGI an underscore is a hyphen: Webhook_Signature there is the header of our callbacks.
+	read := textproto.CanonicalMIMEHeaderKey(strings.ReplaceAll(h.Name, "_", "-"))
+	if headersDenied[read] {
 		return "", "This header cannot be set: it belongs to the connection."
 	}
 	for _, prefix := range deniedPrefixes {
-		if strings.HasPrefix(name, prefix) {
+		if strings.HasPrefix(read, prefix) {
 			return "", "Headers of this name cannot be set."
 		}
 	}

@@ -86,9 +86,11 @@ func (h *hop) next(resp *http.Response) (*hop, error) {
 	return n, nil
 }
 
-// resolve applies the static stage to a Location, which may be relative (RFC 3986 5.2). Its fragment is dropped.
+// resolve applies the static stage to a Location, which may be relative (RFC 3986 5.2). Its fragment is dropped. A
+// space is escaped, as every client does for the servers that forget it; in a host it is refused all the same.
 func (h *hop) resolve(location string) (target, error) {
 	location, _, _ = strings.Cut(location, "#")
+	location = strings.ReplaceAll(location, " ", "%20")
 	if err := checkURLBytes(location); err != nil && location != "" {
 		return target{}, failRedirect("The redirect leads to a URL that is not valid.")
 	}

@@ -32,8 +32,7 @@ type NewFuture struct {
 
 	LimitKey string         // fetch: the key that it shares its limits with others under; empty: the host of its URL
 	Limit    *LimitSettings // fetch: what holds for that key from now on; nil: what held before
-	After    []byte         // fetch: the expression (JSON) to wait for before it starts; nil for none
-	For      []byte         // wait: its expression (JSON)
+	For      []byte         // wait: its expression (JSON); fetch: that to wait for before it starts; nil for none
 	Group    string         // the group that it joins; empty for none
 }
 

@@ -31,12 +31,13 @@ func (f *Future) fields(e *encoder) {
 		e.message(19, f.Failure.fields)
 	}
 	e.uint(20, uint64(f.Interrupted))
-	e.bytes(21, f.After)
-	e.bytes(22, f.For)
-	e.string(23, f.Group)
-	for i := range f.Leaves {
-		e.message(24, f.Leaves[i].fields)
+	if w := f.Wait; w != nil {
+		e.bytes(22, w.For)
+		for i := range w.Leaves {
+			e.message(24, w.Leaves[i].fields)
+		}
 	}
+	e.string(23, f.Group)
 	e.string(40, f.LimitKey)
 	if f.Callback != nil {
 		e.message(41, f.Callback.fields)
@@ -73,11 +74,9 @@ func (f *Future) take(in field) (bool, error) {
 	case 15:
 		f.Sets = in.string()
 	case 20:
-		f.Interrupted = int(in.num)
-	case 21:
-		f.After = in.bytes()
-	case 22:
-		f.For = in.bytes()
+		f.Interrupted = uint8(in.num)
+	case 21, 22: // 21 was that of a fetch
+		f.wait().For = in.bytes()
 	case 23:
 		f.Group = in.string()
 	case 40:
@@ -88,6 +87,13 @@ func (f *Future) take(in field) (bool, error) {
 		return f.takeTime(in), nil
 	}
 	return true, nil
+}
+
+func (f *Future) wait() *Wait {
+	if f.Wait == nil {
+		f.Wait = &Wait{}
+	}
+	return f.Wait
 }
 
 func (f *Future) takeTime(in field) bool {
@@ -128,8 +134,9 @@ func (f *Future) takePart(in field) error {
 		f.Result = &Result{}
 		return decode(in.raw, "result", f.Result.take)
 	case 24:
-		f.Leaves = append(f.Leaves, Leaf{})
-		return decode(in.raw, "leaf", f.Leaves[len(f.Leaves)-1].take)
+		w := f.wait()
+		w.Leaves = append(w.Leaves, Leaf{})
+		return decode(in.raw, "leaf", w.Leaves[len(w.Leaves)-1].take)
 	case 41:
 		f.Callback = &Callback{}
 		return decode(in.raw, "callback", f.Callback.take)

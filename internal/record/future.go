@@ -47,10 +47,13 @@ type Label struct{ Key, Value string }
 
 // Future is the fact of one future. It is immutable (see the package comment).
 type Future struct {
-	ID      string
-	Kind    Kind
-	State   State
-	Reason  Reason
+	ID     string
+	Kind   Kind
+	State  State
+	Reason Reason
+
+	Interrupted uint8 // times in a row that the server died while an attempt was under way
+
 	Version uint64 // grows by one with each change; the ETag
 
 	CreatedAt     Time
@@ -69,12 +72,22 @@ type Future struct {
 	Result   *Result       // nil until settled, and when there is none
 	Failure  *Failure      // nil unless failed or cancelled
 
-	Interrupted int // times in a row that the server died while an attempt was under way
-
 	LimitKey string    // of a fetch: as it was submitted; empty: the host of its URL
 	Callback *Callback // nil: none was asked for
-	After    []byte    // of a fetch that waits to be started: the expression (JSON); nil once it was satisfied
-	For      []byte    // of a wait: the expression (JSON)
+	Wait     *Wait     // of a wait, and of a fetch until it may start; nil: it waits for nothing
 	Group    string    // id of the group that it is a member of; empty for none
-	Leaves   []Leaf    // of a wait whose expression was decided: its decided leaves, first decided first
+}
+
+// Wait is what a future waits for.
+type Wait struct {
+	For    []byte // the expression (JSON)
+	Leaves []Leaf // of a wait whose expression was decided: its decided leaves, first decided first
+}
+
+// Text is the expression; nil where nothing is waited for.
+func (w *Wait) Text() []byte {
+	if w == nil {
+		return nil
+	}
+	return w.For
 }

@@ -23,7 +23,7 @@ type Group struct {
 	Failed    uint64
 	Cancelled uint64
 
-	Failure *Failure // why it was closed; nil while it takes members
+	Failure *Failure // why it was closed before its work was done; nil when it was not
 	Outcome uint8    // when it was last decided, as internal/await counts outcomes; 0 for never
 	Serial  uint64   // of that decision, among those of all events
 }

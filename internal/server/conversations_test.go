@@ -24,8 +24,8 @@ import (
 //	$ release fut_1            lets a hanging target answer
 //	$ … | pick state,result    shows only these places of the body
 //
-// Ids are numbered in the order in which they appear, times are TIME, cursors CURSOR. An id may be typed back, and
-// CURSOR for the last one that was given.
+// Ids are numbered in the order in which they appear, times are TIME, durations MS, cursors CURSOR. An id may be typed
+// back, and CURSOR for the last one that was given.
 func TestConversationsGoAsRecorded(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {
@@ -155,6 +155,7 @@ var (
 	anyID       = regexp.MustCompile(`(fut|grp)_[0-9A-HJKMNP-TV-Z]{26}`)
 	numberedID  = regexp.MustCompile(`(fut|grp)_[0-9]+\b`)
 	anyTime     = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`)
+	anyDuration = regexp.MustCompile(`("duration_ms": ?)[0-9.]+`)
 	anyEventTag = regexp.MustCompile(`^"(\d+)-[0-9a-z]+(-[a-z_]+)?(-[0-9a-z]+)?"$`)
 	anyCursor   = regexp.MustCompile(`((?:cursor"?: |cursor=)"?)([A-Za-z0-9_-]{8,})`)
 )
@@ -181,6 +182,7 @@ func (c *conversation) numbered(answer string) string {
 		return fmt.Sprintf("%s_%d", kind, slices.Index(c.ids[kind], id)+1)
 	})
 	answer = anyTime.ReplaceAllString(answer, "TIME")
+	answer = anyDuration.ReplaceAllString(answer, "${1}MS")
 	if found := anyCursor.FindAllStringSubmatch(answer, -1); found != nil {
 		c.cursor = found[len(found)-1][2]
 	}

@@ -62,7 +62,11 @@ func (s *Server) problem(ctx context.Context, err error) *api.Problem {
 		return api.NewProblem(api.CodeUnknownGroup, "There is no group "+unknown.ID+".")
 	}
 	if closed, ok := errors.AsType[*await.GroupClosedError](err); ok {
-		return api.NewProblem(api.CodeGroupClosed, "The group takes no members any more: "+closed.Group.Failure.Message)
+		why := "It was closed when all its members had succeeded."
+		if closed.Group.Failure != nil {
+			why = closed.Group.Failure.Message
+		}
+		return api.NewProblem(api.CodeGroupClosed, "The group takes no members any more: "+why)
 	}
 	if taken, ok := errors.AsType[*await.IDTakenError](err); ok {
 		return api.NewProblem(api.CodeIDTaken, "There is a future "+taken.ID+" already.")

@@ -23,7 +23,7 @@ func (s *Server) newFetch(q *api.FetchRequest, traceparent string) (record.NewFu
 	}
 	n.LimitKey, n.Limit = limitOf(q.Limit)
 	var err error
-	if n.After, err = s.expression(placeOf(q)); err != nil {
+	if n.For, err = s.expression(placeOf(q)); err != nil {
 		return n, err
 	}
 	faults := s.schedule(&n, q)

@@ -69,8 +69,8 @@ func (v *view) future(of await.View) *api.Future {
 		Attempts:      make([]api.Attempt, 0, len(f.Attempts)),
 		Group:         f.Group,
 		Request:       requestOf(f.Request.Open()),
-		For:           v.expression(f.For),
-		After:         v.expression(f.After),
+		For:           v.waitsFor(f, record.KindWait),
+		After:         v.waitsFor(f, record.KindFetch),
 		Result:        v.result(f),
 		Error:         failureOf(f.Failure),
 		Callback:      callbackOf(f.Callback),
@@ -147,7 +147,7 @@ func requestOf(r *record.Request) *api.RequestView {
 // result shows what a future brought home, as far as there is room.
 func (v *view) result(f *record.Future) *api.Result {
 	switch r := f.Result; {
-	case f.Leaves != nil:
+	case f.Wait != nil && f.Wait.Leaves != nil:
 		return v.decided(f)
 	case r == nil:
 		return nil

@@ -10,9 +10,10 @@ import (
 // leafBytes is about what one leaf of a wait takes in an answer, without what it waits for.
 const leafBytes = 160
 
-// expression shows what a future waits for; nil when that is nothing, or finds no room.
-func (v *view) expression(text []byte) *api.Expr {
-	if text == nil || int64(len(text)) > v.room {
+// waitsFor shows what a future of a kind waits for; nil when it is of another, waits for nothing, or finds no room.
+func (v *view) waitsFor(f *record.Future, kind record.Kind) *api.Expr {
+	text := f.Wait.Text()
+	if text == nil || f.Kind != kind || int64(len(text)) > v.room {
 		return nil
 	}
 	v.room -= int64(len(text))
@@ -26,7 +27,7 @@ func (v *view) expression(text []byte) *api.Expr {
 // decided shows how the expression of a wait was decided.
 func (v *view) decided(f *record.Future) *api.Result {
 	e := &api.Expr{}
-	if json.Unmarshal(f.For, e) != nil {
+	if json.Unmarshal(f.Wait.For, e) != nil {
 		return nil // not reached: the server wrote it
 	}
 	var leaves []*api.Expr
@@ -40,7 +41,7 @@ func (v *view) decided(f *record.Future) *api.Result {
 		a.Outcome = api.OutcomeFailed
 	}
 	done := make([]bool, len(leaves))
-	for _, l := range f.Leaves {
+	for _, l := range f.Wait.Leaves {
 		done[l.N] = true
 		a.Done = append(a.Done, remembered(leaves[l.N], l))
 	}

@@ -22,7 +22,7 @@ func (w *world) turned(t *record.Turn) {
 	w.note("turn at %d: %d commands", t.At, len(t.Commands))
 	w.lastTurn = t.At
 	asked, looking := w.inTurn(t)
-	events := w.oracle.EventNames()
+	events, futures, groups := w.oracle.EventNames(), w.oracle.Futures(), maps.Clone(w.oracle.groups)
 	w.oracle.Advance(t.At)
 	w.idle(events)
 	races := w.races(t)
@@ -52,6 +52,8 @@ func (w *world) turned(t *record.Turn) {
 			races.looked(c)
 		}
 	}
+	w.sawWaits(futures)
+	w.sawGroups(groups)
 	w.effects = append(w.effects, w.oracle.TakeEffects()...)
 	for _, c := range append(asked, looking...) {
 		c.changes = w.oracle.Changes
@@ -92,8 +94,15 @@ func (w *world) inTurn(t *record.Turn) (asked, looking []*call) {
 	return asked, looking
 }
 
-// brings reports whether a command is that of c.
-func (c *call) brings(command record.Command) bool { return reflect.DeepEqual(c.command, command) }
+// brings reports whether a command is that of c: what its verb has read meanwhile goes with it.
+func (c *call) brings(command record.Command) bool {
+	if submit, ok := command.(*record.Submit); ok {
+		first := *submit
+		first.Known = nil
+		command = &first
+	}
+	return reflect.DeepEqual(c.command, command)
+}
 
 // unrefused is a command from the lane that cannot be refused: an outcome, or a cancellation that a wait asked for.
 func (w *world) unrefused(command record.Command) {
@@ -118,7 +127,7 @@ func (w *world) unrefused(command record.Command) {
 	default:
 		w.Fatalf("the lane that cannot be refused has %#v", command)
 	}
-	w.oracle.Apply(command)
+	w.oracle.Apply(command, nil)
 }
 
 // submit asks for futures.
@@ -127,23 +136,64 @@ func (w *world) submit(c *record.Submit) *call {
 	for _, n := range c.Futures {
 		names = append(names, name(n.ID))
 	}
-	return w.commands("submit", strings.Join(names, " "), c, func(ctx context.Context) (any, error) {
+	one := w.commands("submit", strings.Join(names, " "), c, func(ctx context.Context) (any, error) {
 		return w.life.kernel.SubmitOnce(ctx, c)
 	})
+	for _, e := range expressions(c) {
+		if e != nil {
+			one.name += fmt.Sprintf(", waits for %s", e)
+			one.about = append(one.about, futuresIn(e)...)
+		}
+	}
+	return one
+}
+
+// futuresIn are the ids that e names.
+func futuresIn(e *api.Expr) (ids []string) {
+	for _, l := range leavesOf(e) {
+		if l.Expr.Op == api.OpFuture {
+			ids = append(ids, l.Expr.Ref)
+		}
+	}
+	return ids
 }
 
 // commands is a call that is one command, whose answer the oracle knows in its turn. It may have to ask again.
 func (w *world) commands(verb, of string, cmd record.Command, run func(context.Context) (any, error)) *call {
 	c := &call{name: verb + " " + of, command: cmd, run: run}
+	known := map[string]*record.Future{}
+	var lacks []string
 	c.turn = func() {
-		want := w.oracle.Apply(cmd)
+		for _, id := range lacks { // it has read them: late, or as soon as it was told
+			f, late := c.saw[id]
+			if !late {
+				f = w.oracle.Stored.Futures[id]
+			}
+			if delete(c.saw, id); f != nil && f.State.Settled() {
+				known[id] = f
+			}
+		}
+		want := w.oracle.Apply(cmd, known)
 		if c.applied = want.Refusal != NotDurable; !c.applied {
 			w.seen.saw(verb + " waited for the commit")
 		}
+		if c, ok := cmd.(*record.Submit); ok && want.Refusal == Cyclic && !slices.ContainsFunc(c.Futures, sets) {
+			w.seen.saw("it would wait for its own group")
+		}
+		lacks = want.Missing
 		for _, f := range want.Futures {
 			w.births[birth(f)]++
+			if f.Kind == record.KindWait && f.State.Settled() {
+				w.seen.saw("a wait was decided from the start")
+			}
+		}
+		if len(known) > 0 && len(want.Futures) > 0 {
+			w.seen.saw("a submit read what it waits for")
 		}
 		c.check = func(r result) string {
+			if want.Missing != nil {
+				return w.isMissing(c, verb, r, want.Missing)
+			}
 			w.seen.count(verb, want.Refusal)
 			if want.Again != nil {
 				w.seen.saw(verb + " again")
@@ -153,6 +203,8 @@ func (w *world) commands(verb, of string, cmd record.Command, run func(context.C
 	}
 	return c
 }
+
+func sets(n record.NewFuture) bool { return n.Sets != "" }
 
 func (w *world) cancel(id string) *call {
 	run := func(ctx context.Context) (any, error) { return w.life.kernel.Cancel(ctx, id) }
@@ -179,7 +231,7 @@ func (w *world) settles(
 	c.turn = func() {
 		before := w.oracle.Known(id)
 		cold := w.oracle.Cold(id)
-		want := w.oracle.Apply(cmd)
+		want := w.oracle.Apply(cmd, nil)
 		c.check = func(r result) string {
 			fault := w.diff(r, want)
 			if stored := w.wasThere(c, id); fault != "" && cold && (stored == nil || stored.State.Settled()) {
@@ -213,7 +265,7 @@ func (w *world) delete(id string) *call {
 	c := &call{name: "delete " + name(id), about: []string{id}}
 	c.run = func(ctx context.Context) (any, error) { return nil, w.life.kernel.Delete(ctx, id) }
 	forget := func() {
-		want := w.oracle.Apply(c.command)
+		want := w.oracle.Apply(c.command, nil)
 		c.free = false
 		c.applied = want.Refusal != NotDurable
 		if !c.applied {
@@ -300,11 +352,7 @@ func (w *world) hold(wait *Wait) *call {
 			For: wait.For, Timeout: wait.Timeout, CancelRest: wait.CancelRest,
 		})
 	}
-	for _, l := range leavesOf(wait.For) {
-		if l.Expr.Op == api.OpFuture {
-			c.about = append(c.about, l.Expr.Ref)
-		}
-	}
+	c.about = futuresIn(wait.For)
 	var before map[string]uint64
 	c.turn = func() {
 		missing, refused := w.oracle.Begin(wait, c.saw)
@@ -321,7 +369,7 @@ func (w *world) hold(wait *Wait) *call {
 		}
 		c.check = func(r result) string {
 			if len(missing) > 0 {
-				return w.isMissing(c, r, missing)
+				return w.isMissing(c, "wait", r, missing)
 			}
 			w.seen.count("wait", refused)
 			if refused != "" {
@@ -345,9 +393,9 @@ func (w *world) generations(wait *Wait) map[string]uint64 {
 	return all
 }
 
-// isMissing is the end of a wait that named a future that nobody knows: it was unknown in its turn, and is unknown to
-// the store.
-func (w *world) isMissing(c *call, r result, missing []string) string {
+// isMissing is the end of a verb that waits for a future that nobody knows: it was unknown in its turn, and is unknown
+// to the store.
+func (w *world) isMissing(c *call, verb string, r result, missing []string) string {
 	var unknown *await.UnknownFutureError
 	if !errors.As(r.err, &unknown) || !slices.Contains(missing, unknown.ID) {
 		return fmt.Sprintf("%s, want one of %v to be unknown", told(r), missing)
@@ -355,6 +403,6 @@ func (w *world) isMissing(c *call, r result, missing []string) string {
 	if w.wasThere(c, unknown.ID) != nil {
 		return fmt.Sprintf("%s, and it is there", told(r))
 	}
-	w.seen.count("wait", UnknownFuture)
+	w.seen.count(verb, UnknownFuture)
 	return ""
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -15,6 +14,7 @@ import (
 
 	"github.com/awaitd/awaitd/internal/await"
 	"github.com/awaitd/awaitd/internal/record"
+	"github.com/awaitd/awaitd/internal/store"
 )
 
 // plain is a fact without what the oracle does not say: the version, how a request is packed, and the wording of what
@@ -25,15 +25,25 @@ func plain(f *record.Future) *record.Future {
 	if one.Request != "" && one.State.Settled() {
 		one.Request = one.Request.Open().Pack()
 	}
-	if one.Failure != nil && serverSays[one.Failure.Type] {
-		one.Failure = &record.Failure{Type: one.Failure.Type}
+	one.Failure = unworded(one.Failure)
+	one.Attempts = slices.Clone(one.Attempts)
+	for i := range one.Attempts {
+		one.Attempts[i].Failure = unworded(one.Attempts[i].Failure)
 	}
 	return &one
 }
 
+// unworded is a failure without the server's own words.
+func unworded(f *record.Failure) *record.Failure {
+	if f != nil && serverSays[f.Type] {
+		return &record.Failure{Type: f.Type}
+	}
+	return f
+}
+
 var serverSays = map[record.FailureType]bool{
 	record.FailDeadline: true, record.FailTimeout: true, record.FailCancelled: true, record.FailOutcomeUnknown: true,
-	record.FailQuarantined: true, record.FailCircuitOpen: true,
+	record.FailQuarantined: true, record.FailCircuitOpen: true, record.FailDependencyFailed: true,
 }
 
 func sameFuture(got, want *record.Future) bool {
@@ -104,10 +114,19 @@ func answerOf(r result) (a Answer) {
 	var taken *await.IDTakenError
 	var settled *await.SettledError
 	var refused *await.RefusedError
+	var circle *await.CycleError
+	var stranger *await.UnknownGroupError
+	var closed *await.GroupClosedError
 	switch {
 	case r.err == nil:
 	case errors.As(r.err, &unknown):
 		return Answer{Refusal: UnknownFuture}
+	case errors.As(r.err, &circle):
+		return Answer{Refusal: Cyclic}
+	case errors.As(r.err, &stranger):
+		return Answer{Refusal: UnknownGroup}
+	case errors.As(r.err, &closed):
+		return Answer{Refusal: GroupClosed, Group: closed.Group}
 	case errors.As(r.err, &taken):
 		return Answer{Refusal: IDTaken}
 	case errors.As(r.err, &settled):
@@ -120,8 +139,8 @@ func answerOf(r result) (a Answer) {
 			await.ErrTooManyFutures: TooManyFutures, await.ErrFuturesTooLarge: FuturesTooLarge,
 			await.ErrTooManyEvents: TooManyEvents, await.ErrEventsTooLarge: EventsTooLarge,
 			await.ErrTooManyWaiters: TooManyWaiters, await.ErrTooManyLeaves: TooManyLeaves,
-			await.ErrNotSettleable: NotSettleable,
-			await.ErrNotSettled:    NotSettled, await.ErrKeyReused: KeyReused,
+			await.ErrNotSettleable: NotSettleable, await.ErrNotSettled: NotSettled, await.ErrKeyReused: KeyReused,
+			await.ErrTooManyGroups: TooManyGroups,
 		} {
 			if errors.Is(r.err, err) {
 				a.Refusal = refusal
@@ -137,6 +156,12 @@ func answerOf(r result) (a Answer) {
 		a.Futures = []*record.Future{answer}
 	case await.View:
 		a.Futures = []*record.Future{answer.Future}
+	case await.GroupMade:
+		if a.Group = answer.Group; answer.Replayed {
+			a.Again = []string{answer.Group.ID}
+		}
+	case *record.Group:
+		a.Group = answer
 	case await.EventAnswer:
 		a.Event, a.Woken = answer.Event, answer.Woken
 	}
@@ -156,7 +181,7 @@ func (w *world) diff(r result, want Answer) string {
 			return d
 		}
 	}
-	return differsEvent(got.Event, want.Event)
+	return differsEvent(got.Event, want.Event) + w.differsGroup(got.Group, want.Group)
 }
 
 // String is an answer in a line.
@@ -167,6 +192,9 @@ func (a Answer) String() string {
 	}
 	for _, f := range a.Futures {
 		words = append(words, inWords(f))
+	}
+	if a.Group != nil {
+		words = append(words, inFewWords(a.Group))
 	}
 	if a.Event != nil {
 		words = append(words, fmt.Sprintf("%s set %v, generation %d, woken %d", a.Event.Name, a.Event.Set,
@@ -247,7 +275,9 @@ func (w *world) diffLeaves(got []await.Leaf, want []Leaf) string {
 		if l.Future != nil {
 			w.show(l.Future)
 		}
-		if d := differs(l.Future, one.Place.Shown(one.Future, l.Queue)) + differsEvent(l.Event, one.Event); d != "" {
+		d := differs(l.Future, one.Place.Shown(one.Future, l.Queue)) + differsEvent(l.Event, one.Event) +
+			w.differsGroup(l.Group, one.Group)
+		if d != "" {
 			return fmt.Sprintf("%s: %s", l.Expr, d)
 		}
 	}
@@ -285,7 +315,7 @@ func (w *world) everybody() []string {
 // agreeStore compares a list, page by page, all events, and all counts with what is durable.
 func (w *world) agreeStore(q record.FutureQuery) {
 	matches := func(f *record.Future) bool {
-		label := q.Label == nil || slices.Contains(f.Labels, *q.Label)
+		label := q.Label == nil || slices.Contains(f.Labels, *q.Label) || *q.Label == store.MemberOf(f.Group)
 		return label && (q.State == 0 || f.State == q.State) && (q.Kind == 0 || f.Kind == q.Kind)
 	}
 	want := map[string]*record.Future{}
@@ -328,7 +358,27 @@ func (w *world) agreeStore(q record.FutureQuery) {
 			}
 		}
 	}
+	w.agreeLeaves()
 	w.agreeEvents()
+	w.agreeGroups()
+}
+
+// agreeLeaves compares the decided leaves of futures that wait with what is durable.
+func (w *world) agreeLeaves() {
+	stored := map[string][]record.Leaf{}
+	err := w.life.disk.Leaves(func(id string, l *record.Leaf) error {
+		stored[id] = append(stored[id], *l)
+		return nil
+	})
+	if err != nil {
+		w.Fatalf("read the leaves: %v", err)
+	}
+	for _, leaves := range stored {
+		slices.SortFunc(leaves, func(a, b record.Leaf) int { return a.Order - b.Order })
+	}
+	if d := cmp.Diff(w.oracle.Stored.Leaves, stored, cmpopts.EquateEmpty()); d != "" {
+		w.Fatalf("decided leaves (-want +stored):\n%s", d)
+	}
 }
 
 func (w *world) agreeEvents() {
@@ -401,12 +451,22 @@ func (w *world) agreeKeys() {
 	w.turn()
 }
 
-// outcomes is how the first leaves of w stand.
-func outcomes(w *Wait) []await.Outcome {
-	words := map[Outcome]await.Outcome{Pending: await.Pending, Satisfied: await.Satisfied, Failed: await.Failed}
-	all := []await.Outcome{}
-	for _, l := range w.leaves[:min(len(w.leaves), await.LeavesShownMax)] {
-		all = append(all, words[l.Outcome])
+// heldWaits are those who wait, in words, in the order in which they are shown: callers and futures, each oldest first.
+func (w *world) heldWaits() (all []string) {
+	callers, futures := w.oracle.Callers(), w.oracle.Futures()
+	for len(callers)+len(futures) > 0 {
+		from, kind := &callers, await.WaiterCall
+		if len(callers) == 0 || len(futures) > 0 && futures[0].since <= callers[0].since {
+			from, kind = &futures, await.WaiterFuture
+		}
+		held := (*from)[0]
+		*from = (*from)[1:]
+		var leaves []Outcome
+		for _, l := range held.leaves[:min(len(held.leaves), await.LeavesShownMax)] {
+			leaves = append(leaves, l.Outcome)
+		}
+		all = append(all, fmt.Sprint(kind, name(held.Of), held.For, held.since, len(held.done),
+			len(held.leaves)-len(held.done), leaves, w.oracle.Orphan(held)))
 	}
 	return all
 }
@@ -420,13 +480,7 @@ func (w *world) agreeCounts() {
 	c.run = func(ctx context.Context) (any, error) { return w.life.kernel.Inspect(ctx) }
 	c.turn = func() {
 		want, idle, places := w.oracle.Census(), w.oracle.Idle(), w.places()
-		var waits []await.HeldWait
-		for _, held := range w.oracle.waits {
-			waits = append(waits, await.HeldWait{
-				For: held.For, Since: held.since, Done: len(held.done), Pending: len(held.leaves) - len(held.done),
-				Orphan: w.oracle.Orphan(held), Leaves: outcomes(held),
-			})
-		}
+		waits := w.heldWaits()
 		quiet := !w.committing && w.ghosts == 0
 		c.check = func(r result) string {
 			in, ok := r.answer.(*await.Inspection)
@@ -443,8 +497,13 @@ func (w *world) agreeCounts() {
 			if got := slices.Sorted(slices.Values(in.Loose)); len(idle) <= await.UnawaitedShownMax && !slices.Equal(got, idle) {
 				return fmt.Sprintf("nobody waits for %v, want %v", got, idle)
 			}
-			if !slices.EqualFunc(in.Waits, waits, func(a, b await.HeldWait) bool { return reflect.DeepEqual(a, b) }) {
-				return fmt.Sprintf("%v wait, want %v", in.Waits, waits)
+			var held []string
+			for _, one := range in.Waits {
+				held = append(held, fmt.Sprint(one.Kind, name(one.Future), one.For, one.Since, one.Done, one.Pending, one.Leaves,
+					one.Orphan))
+			}
+			if !slices.Equal(held, waits) {
+				return fmt.Sprintf("%v wait, want %v", held, waits)
 			}
 			return cmp.Diff(want, got)
 		}

@@ -1,7 +1,8 @@
 // Package sim is the seeded world in which the kernel is held against its specification: one oracle that says what
 // must happen, and one seed that decides everything else.
 //
-// The oracle (oracle.go, and a file each for futures, events, waits and limits) is written from the wire contract and
+// The oracle (oracle.go, and a file each for futures, events, groups, waits, futures that wait,
+// and limits) is written from the wire contract and
 // the doc comments. It knows nothing of internal/await, does no I/O and takes every short cut that is slow and
 // obviously right: lists are searched, expressions are evaluated from scratch, the next thing due is found by looking
 // at all of them. What the state learns to do, the oracle learns in Apply, and in NewOracle if a restart has to go on

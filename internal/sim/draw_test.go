@@ -7,12 +7,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-json-experiment/json"
 	"github.com/oklog/ulid/v2"
 	"pgregory.net/rapid"
 
 	"github.com/awaitd/awaitd/api"
 	"github.com/awaitd/awaitd/internal/await"
 	"github.com/awaitd/awaitd/internal/record"
+	"github.com/awaitd/awaitd/internal/store"
 )
 
 // Few ids, names and hosts, so that operations collide.
@@ -57,6 +59,7 @@ func drawLimits(t *rapid.T) await.Limits {
 	l.WaitersMax = oneOf(t, "WaitersMax", 100, 2)
 	l.WaitLeavesHeldMax = oneOf(t, "WaitLeavesHeldMax", 1000, 1000, 5)
 	l.EventsMax = oneOf(t, "EventsMax", 100, 3)
+	l.GroupsMax = oneOf(t, "GroupsMax", 100, 100, 2)
 	l.EventBytesMax = oneOf[int64](t, "EventBytesMax", 1<<20, 1<<20, 60)
 	l.WorkersMax = oneOf(t, "WorkersMax", 2, 1, 3)
 	l.TTLDefault = oneOf(t, "TTLDefault", time.Hour, 30*time.Millisecond)
@@ -66,19 +69,29 @@ func drawLimits(t *rapid.T) await.Limits {
 
 // newID is an id as the door makes it. It tells its time and, in its last bytes, its number.
 func (w *world) newID() string {
-	w.made++
-	var u ulid.ULID
-	_ = u.SetTime(uint64(w.now()))
-	u[14], u[15] = byte(w.made>>8), byte(w.made)
-	id := "fut_" + u.String()
+	id := "fut_" + w.newULID()
 	w.ids = append(w.ids, id)
 	return id
 }
 
+func (w *world) newGroupID() string {
+	id := "grp_" + w.newULID()
+	w.groups = append(w.groups, id)
+	return id
+}
+
+func (w *world) newULID() string {
+	w.made++
+	var u ulid.ULID
+	_ = u.SetTime(uint64(w.now()))
+	u[14], u[15] = byte(w.made>>8), byte(w.made)
+	return u.String()
+}
+
 // name is an id in a few letters.
 func name(id string) string {
-	if u, err := ulid.Parse(strings.TrimPrefix(id, "fut_")); err == nil {
-		return fmt.Sprintf("f%d", int(u[14])<<8|int(u[15]))
+	if u, err := ulid.Parse(strings.TrimPrefix(strings.TrimPrefix(id, "fut_"), "grp_")); err == nil {
+		return fmt.Sprintf("%c%d", id[0], int(u[14])<<8|int(u[15]))
 	}
 	return id
 }
@@ -167,6 +180,14 @@ func (w *world) warmIDs() (ids []string) {
 	return ids
 }
 
+// waitingIDs are those of futures that wait.
+func (w *world) waitingIDs() (ids []string) {
+	for _, wait := range w.oracle.Futures() {
+		ids = append(ids, wait.Of)
+	}
+	return ids
+}
+
 // idsAtOnce are those of promises that may be asked for with others: who has to wait until the last promise of that id
 // is forgotten asks twice; see single.
 func (w *world) idsAtOnce() (ids []string) {
@@ -201,11 +222,13 @@ func (w *world) drawSubmit(ids []string) *call {
 func (w *world) drawFuture(ids []string) record.NewFuture {
 	t := w.T
 	n := w.drawKept()
-	kinds := []record.Kind{record.KindFetch, record.KindFetch, record.KindTimer, record.KindPromise}
+	kinds := []record.Kind{record.KindFetch, record.KindFetch, record.KindTimer, record.KindPromise, record.KindWait}
 	if len(ids) == 0 {
 		kinds = kinds[:3]
 	}
 	switch oneOf(t, "kind", kinds...) {
+	case record.KindWait:
+		return w.drawWaiting(w.warmIDs())
 	case record.KindFetch:
 		n.ID, n.Kind = w.newID(), record.KindFetch
 		n.Request = drawRequest(t)
@@ -219,6 +242,34 @@ func (w *world) drawFuture(ids []string) record.NewFuture {
 		if w.drawBegin(&n); n.At == 0 && n.Delay == 0 {
 			n.Delay = ms(t, "after", 1, 20)
 		}
+	}
+	return n
+}
+
+// drawWaiting draws a future that waits, for futures among these, and for other things.
+func (w *world) drawWaiting(ids []string) record.NewFuture {
+	t := w.T
+	n := w.drawKept()
+	n.ID, n.Kind = w.newID(), record.KindWait
+	w.drawDeadline(&n)
+	if waits := w.waitingIDs(); len(waits) > 0 && chance(t, "for one that waits", 25) {
+		ids = waits
+	}
+	e, both := api.Expr{}, false
+	if chance(t, "both", 20) {
+		e, both = w.drawBoth(ids)
+	}
+	if !both {
+		e = w.drawExpr(oneOf(t, "depth", 0, 0, 1, 1, 2), ids)
+	}
+	var err error
+	if n.For, err = json.Marshal(e); err != nil {
+		panic(err)
+	}
+	if chance(t, "after", 40) {
+		n.Kind, n.Request = record.KindFetch, drawRequest(t)
+		w.drawLimit(&n)
+		w.drawBegin(&n)
 	}
 	return n
 }
@@ -246,6 +297,11 @@ func (w *world) drawKept() record.NewFuture {
 	}
 	if chance(t, "sets", 30) {
 		n.Sets = oneOf(t, "event", eventNames...)
+	}
+	if open := w.openGroups(); len(open) > 0 && chance(t, "joins", 40) {
+		n.Group = oneOf(t, "group", open...)
+	} else if chance(t, "joins any", 3) {
+		n.Group = oneOf(t, "group", w.recentGroups()...)
 	}
 	return n
 }
@@ -325,11 +381,16 @@ func (w *world) drawChange() *call {
 	return w.change(c)
 }
 
+// recentIDs are those of futures that may be known, or in the store, or neither.
+func (w *world) recentIDs() []string {
+	return append(append([]string{nobody}, promiseIDs...), w.ids[max(0, len(w.ids)-6):]...)
+}
+
 // drawWait draws a wait for what is known without the store, and for anything if cold.
 func (w *world) drawWait(cold bool) *call {
 	ids := w.warmIDs()
 	if cold {
-		ids = append(append([]string{nobody}, promiseIDs...), w.ids[max(0, len(w.ids)-6):]...)
+		ids = w.recentIDs()
 	}
 	e, both := api.Expr{}, false
 	switch {
@@ -372,9 +433,9 @@ func (w *world) drawExpr(depth int, ids []string) api.Expr {
 
 func (w *world) drawLeaf(ids []string) api.Expr {
 	t := w.T
-	kinds := []string{"event", "event", "counted", "sleep", "until", "future", "future", "future"}
-	if len(ids) == 0 {
-		kinds = kinds[:5]
+	kinds := []string{"event", "event", "counted", "sleep", "until", "group"}
+	if len(ids) > 0 {
+		kinds = append(kinds, "future", "future", "future")
 	}
 	switch oneOf(t, "leaf", kinds...) {
 	case "event":
@@ -388,6 +449,8 @@ func (w *world) drawLeaf(ids []string) api.Expr {
 		return e
 	case "sleep":
 		return api.Expr{Op: api.OpSleep, Sleep: oneOf(t, "sleep", ms(t, "short", 0, 15), ms(t, "short", 0, 15), time.Hour)}
+	case "group":
+		return inGroup(w.anyGroup())
 	case "until":
 		return api.Expr{Op: api.OpUntil, Until: (w.now() + record.Time(rapid.IntRange(-2, 15).Draw(t, "until"))).Time()}
 	}
@@ -441,16 +504,21 @@ func (w *world) drawOutcome() {
 	w.life.kernel.Outcome(o)
 }
 
-func drawQuery(t *rapid.T) record.FutureQuery {
+func (w *world) drawQuery() record.FutureQuery {
+	t := w.T
 	q := record.FutureQuery{Limit: oneOf(t, "limit", 100, 2, 1)}
 	if chance(t, "by state", 30) {
 		q.State = record.State(rapid.IntRange(1, 5).Draw(t, "state"))
 	}
 	if chance(t, "by kind", 30) {
-		q.Kind = record.Kind(rapid.IntRange(1, 3).Draw(t, "kind"))
+		q.Kind = record.Kind(rapid.IntRange(1, 4).Draw(t, "kind"))
 	}
 	if chance(t, "by label", 30) {
 		q.Label = &labels[rapid.IntRange(0, 1).Draw(t, "label")]
+	}
+	if chance(t, "by group", 20) {
+		member := store.MemberOf(w.anyGroup())
+		q.Label = &member
 	}
 	return q
 }

@@ -13,9 +13,9 @@ import (
 
 // Limits are the bounds of the contract that the state can meet.
 type Limits struct {
-	FuturesPendingMax, WaitersMax, WaitLeavesHeldMax, EventsMax, WorkersMax int
-	PendingBytesMax, EventBytesMax                                          int64
-	TTLDefault, EventTTL                                                    time.Duration
+	FuturesPendingMax, WaitersMax, WaitLeavesHeldMax, EventsMax, GroupsMax, WorkersMax int
+	PendingBytesMax, EventBytesMax                                                     int64
+	TTLDefault, EventTTL                                                               time.Duration
 }
 
 // Refusal is why a command was refused; empty when it was not.
@@ -35,6 +35,10 @@ const (
 	NotSettleable   Refusal = "not settleable"
 	NotSettled      Refusal = "not settled"
 	KeyReused       Refusal = "key reused"
+	Cyclic          Refusal = "cyclic wait"
+	TooManyGroups   Refusal = "too many groups"
+	UnknownGroup    Refusal = "unknown group"
+	GroupClosed     Refusal = "group closed"
 	NotDurable      Refusal = "not durable yet" // the caller is not told: the verb asks again
 )
 
@@ -44,8 +48,10 @@ type Answer struct {
 	Futures []*record.Future // created, cancelled, settled; or the one that stands in the way
 	Place   Place            // of the one that stands in the way
 	Again   []string         // what the same request created before
+	Missing []string         // futures that it waits for, and that only the store can know: nothing has happened
 	Event   *record.Event
 	Woken   int
+	Group   *record.Group // or the one that is closed
 }
 
 // Effect is what a turn does to the world once it is durable.
@@ -76,7 +82,9 @@ type Snapshot struct {
 	Events  map[string]*record.Event
 	Keys    map[string]*record.Key
 	Limits  map[string]*record.Limit
-	At      record.Time // of the turn
+	Groups  map[string]*record.Group
+	Leaves  map[string][]record.Leaf // that are decided, of futures that wait
+	At      record.Time              // of the turn
 	Changes int
 }
 
@@ -102,6 +110,9 @@ type Oracle struct {
 	flights   map[string]flight        // attempts under way, by future: their outcome has not come
 	orphans   []string                 // their attempts were under way when the server before this one died
 	waits     []*Wait                  // held, oldest first
+	groups    map[string]*record.Group
+	members   map[string][]string // of groups: those that are pending, in the order in which they joined
+	cascade   []func()            // what is to come of what was decided, or closed
 	book      []appointment
 	entries   int    // in the book so far
 	serial    uint64 // of the last set or pulse
@@ -124,7 +135,9 @@ func NewOracle(l Limits, stored Snapshot, now record.Time) *Oracle {
 		futures: maps.Clone(stored.Futures), events: maps.Clone(stored.Events), keys: maps.Clone(stored.Keys),
 		flights: map[string]flight{}, left: map[string]record.Time{}, limits: map[string]*key{},
 		bounds: maps.Clone(stored.Limits), restoring: true,
+		groups: maps.Clone(stored.Groups), members: map[string][]string{},
 	}
+	o.restoreGroups()
 	for _, f := range oldestFirst(stored.Futures) {
 		o.restore(f)
 	}
@@ -132,6 +145,7 @@ func NewOracle(l Limits, stored Snapshot, now record.Time) *Oracle {
 		o.fallAt(name, o.events[name].ExpiresAt)
 		o.serial = max(o.serial, o.events[name].Serial)
 	}
+	o.resume()
 	o.restoreKeys()
 	return o
 }
@@ -149,6 +163,8 @@ func (o *Oracle) restore(f *record.Future) {
 	}
 	switch {
 	case f.State.Settled():
+	case rests(f):
+		o.meet(f.ID, f.DeadlineAt)
 	case f.State == record.StateRunning:
 		o.meet(f.ID, f.DeadlineAt)
 		o.orphans = append(o.orphans, f.ID)
@@ -212,7 +228,8 @@ func (o *Oracle) Cold(id string) bool {
 // Snapshot is what a commit that begins now makes durable.
 func (o *Oracle) Snapshot() Snapshot {
 	return Snapshot{
-		maps.Clone(o.futures), maps.Clone(o.events), maps.Clone(o.keys), o.takeBounds(), o.Now, o.Changes,
+		maps.Clone(o.futures), maps.Clone(o.events), maps.Clone(o.keys), o.takeBounds(), maps.Clone(o.groups),
+		o.decidedLeaves(), o.Now, o.Changes,
 	}
 }
 
@@ -249,18 +266,21 @@ func (o *Oracle) TakeEffects() []Effect {
 	return taken
 }
 
-// Advance lets time pass: everything due happens, one after the other, then free workers start what queues.
+// Advance lets time pass: everything due happens, one after the other, then what comes of that, and so on while that
+// makes more due; then free workers start what queues.
 func (o *Oracle) Advance(at record.Time) {
 	o.Now = max(o.Now, at)
-	for {
-		next, ok := o.nextInBook()
-		if !ok || next > o.Now {
-			break
+	o.follow()
+	for fired := true; fired; {
+		fired = false
+		before := o.entries
+		for i := o.nextInBook(before); i >= 0 && o.book[i].at <= o.Now; i = o.nextInBook(before) {
+			a := o.book[i]
+			o.book = slices.Delete(o.book, i, i+1)
+			a.happen()
+			fired = true
 		}
-		i := slices.IndexFunc(o.book, func(a appointment) bool { return a.at == next })
-		a := o.book[i]
-		o.book = slices.Delete(o.book, i, i+1)
-		a.happen()
+		o.follow()
 	}
 	o.forgetIdle()
 	o.startQueued()
@@ -268,7 +288,9 @@ func (o *Oracle) Advance(at record.Time) {
 
 // NextDue is when something happens next; false when nothing will.
 func (o *Oracle) NextDue() (at record.Time, ok bool) {
-	at, ok = o.nextInBook()
+	if i := o.nextInBook(o.entries); i >= 0 {
+		at, ok = o.book[i].at, true
+	}
 	for _, until := range o.idleUntil() {
 		if !ok || until < at {
 			at, ok = until, true
@@ -277,14 +299,16 @@ func (o *Oracle) NextDue() (at record.Time, ok bool) {
 	return at, ok
 }
 
-// nextInBook is the time of the next appointment. The book is in order of entry.
-func (o *Oracle) nextInBook() (at record.Time, ok bool) {
-	for _, a := range o.book {
-		if !ok || a.at < at {
-			at, ok = a.at, true
+// nextInBook is where in the book the next appointment stands, of the first so many entries; -1: there is none. The
+// book is in order of entry.
+func (o *Oracle) nextInBook(entries int) int {
+	next := -1
+	for i, a := range o.book {
+		if a.entry <= entries && (next < 0 || a.at < o.book[next].at) {
+			next = i
 		}
 	}
-	return at, ok
+	return next
 }
 
 // enter makes an appointment instead of the one that there was. Zero makes none.
@@ -296,12 +320,12 @@ func (o *Oracle) enter(of string, at record.Time, happen func()) {
 	}
 }
 
-// Apply does what a command asks.
-func (o *Oracle) Apply(c record.Command) Answer {
+// Apply does what a command asks. read is what its caller has read from the store.
+func (o *Oracle) Apply(c record.Command, read map[string]*record.Future) Answer {
 	var a Answer
 	switch c := c.(type) {
 	case *record.Submit:
-		a = o.submit(c)
+		a = o.submit(c, read)
 	case *record.Outcome:
 		o.outcome(c)
 	case *record.Cancel:
@@ -319,9 +343,16 @@ func (o *Oracle) Apply(c record.Command) Answer {
 		a = o.forget(c.ID)
 	case *record.EventChange:
 		a = o.changeEvent(c)
+	case *record.CreateGroup:
+		a = o.makeGroup(c)
+	case *record.CancelGroup:
+		a = o.cancelGroup(c)
+	case *record.RenewGroup:
+		a = o.renewGroup(c)
 	case *record.Restart:
 		o.restart()
 	}
+	o.follow()
 	o.startQueued()
 	return a
 }
@@ -332,7 +363,7 @@ type Census struct{ Pending, Running, Queued, Events, Waiters, Timers, Unawaited
 // Census counts.
 func (o *Oracle) Census() Census {
 	c := Census{
-		Running: len(o.flights), Events: len(o.names()), Waiters: len(o.waits), Timers: len(o.book),
+		Running: len(o.flights), Events: len(o.names()), Waiters: len(o.Callers()), Timers: len(o.book),
 	}
 	for _, e := range o.events {
 		c.Timers += boolean(!e.Set) // it is looked at when it may have been idle for long

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/awaitd/awaitd/internal/record"
 )
@@ -38,38 +39,52 @@ func SettleOf(f *record.Future, c *record.Settle) Answer {
 
 // submit creates all or none, and under one key only once: whoever comes again with the same request hears what it
 // created.
-func (o *Oracle) submit(c *record.Submit) Answer {
-	if c.Key == nil {
-		return o.createAll(c)
+func (o *Oracle) submit(c *record.Submit, read map[string]*record.Future) Answer {
+	if again, refused := o.used(c.Key); refused != "" || again != nil {
+		return Answer{Refusal: refused, Again: again}
 	}
-	if used := o.keys[c.Key.Name]; used != nil && used.ExpiresAt > o.Now {
-		if string(used.Fingerprint) != string(c.Key.Fingerprint) {
-			return Answer{Refusal: KeyReused}
-		}
-		return Answer{Again: used.Futures}
-	}
-	a := o.createAll(c)
-	if a.Refusal == "" {
-		key := &record.Key{Name: c.Key.Name, Fingerprint: c.Key.Fingerprint, ExpiresAt: o.Now.Add(c.KeyTTL)}
+	a := o.createAll(c, read)
+	if a.Refusal == "" && a.Missing == nil {
+		var ids []string
 		for _, f := range a.Futures {
-			key.Futures = append(key.Futures, f.ID)
+			ids = append(ids, f.ID)
 		}
-		o.keys[key.Name] = key
+		o.use(c.Key, c.KeyTTL, ids)
 	}
 	return a
 }
 
+// used is what the same request created under the key, if there is one.
+func (o *Oracle) used(key *record.Key) (again []string, refused Refusal) {
+	if key == nil || o.keys[key.Name] == nil || o.keys[key.Name].ExpiresAt <= o.Now {
+		return nil, ""
+	}
+	if string(o.keys[key.Name].Fingerprint) != string(key.Fingerprint) {
+		return nil, KeyReused
+	}
+	return o.keys[key.Name].Futures, ""
+}
+
+// use remembers what was created under the key, if there is one.
+func (o *Oracle) use(key *record.Key, ttl time.Duration, ids []string) {
+	if key != nil {
+		o.keys[key.Name] = &record.Key{
+			Name: key.Name, Fingerprint: key.Fingerprint, ExpiresAt: o.Now.Add(ttl), Futures: ids,
+		}
+	}
+}
+
 // createAll creates all or none.
-func (o *Oracle) createAll(c *record.Submit) Answer {
+func (o *Oracle) createAll(c *record.Submit, read map[string]*record.Future) Answer {
 	pending, bytes, ids := len(c.Futures), int64(0), map[string]bool{}
 	for _, f := range o.futures {
 		if !f.State.Settled() {
 			pending++
-			bytes += kept(f.Request, f.Labels)
+			bytes += kept(f.Request, f.Labels, f.Wait.Text())
 		}
 	}
 	for _, n := range c.Futures {
-		bytes += kept(n.Request, n.Labels)
+		bytes += kept(n.Request, n.Labels, n.For)
 	}
 	switch {
 	case pending > o.Limits.FuturesPendingMax:
@@ -96,16 +111,31 @@ func (o *Oracle) createAll(c *record.Submit) Answer {
 			return Answer{Refusal: refused}
 		}
 	}
-	var a Answer
+	if a := o.mayJoin(c); a.Refusal != "" {
+		return a
+	}
+	exprs := expressions(c)
+	a := o.mayWait(c, exprs, read)
+	if a.Refusal != "" || a.Missing != nil {
+		return a
+	}
 	for i := range c.Futures {
-		a.Futures = append(a.Futures, o.create(&c.Futures[i]))
+		f := o.create(&c.Futures[i])
+		o.join(f)
+		if exprs[i] != nil {
+			o.attend(f, exprs[i], nil, read)
+		}
+	}
+	o.follow()
+	for i := range c.Futures {
+		a.Futures = append(a.Futures, o.futures[c.Futures[i].ID])
 	}
 	return a
 }
 
 // kept is what a pending future counts towards PendingBytesMax.
-func kept(r record.Packed, labels []record.Label) int64 {
-	n := len(r)
+func kept(r record.Packed, labels []record.Label, expr []byte) int64 {
+	n := len(r) + len(expr)
 	for _, l := range labels {
 		n += len(l.Key + l.Value)
 	}
@@ -137,6 +167,7 @@ func (o *Oracle) create(n *record.NewFuture) *record.Future {
 	f := &record.Future{
 		ID: n.ID, Kind: n.Kind, State: record.StatePending, CreatedAt: o.Now, TTL: n.TTL, Labels: n.Labels,
 		Sets: n.Sets, Request: n.Request, DeadlineAt: n.Until, LimitKey: n.LimitKey,
+		Group: n.Group,
 	}
 	if n.TTL == 0 {
 		f.TTL = o.Limits.TTLDefault
@@ -144,12 +175,21 @@ func (o *Oracle) create(n *record.NewFuture) *record.Future {
 	if n.Timeout > 0 {
 		f.DeadlineAt = o.Now.Add(n.Timeout)
 	}
+	if n.For != nil {
+		f.Wait = &record.Wait{For: n.For}
+	}
 	begins := max(n.At, o.Now.Add(n.Delay))
 	o.futures[f.ID] = f
 	if n.Kind == record.KindFetch {
 		o.enlist(f, n.Limit)
 	}
 	switch {
+	case n.For != nil && n.Kind == record.KindFetch:
+		f.Reason = record.ReasonWaiting
+		if begins > o.Now {
+			f.NextAttemptAt = begins
+		}
+		o.meet(f.ID, f.DeadlineAt)
 	case n.Kind == record.KindTimer:
 		f.DueAt = begins
 		o.meet(f.ID, begins)
@@ -186,7 +226,7 @@ func (o *Oracle) meet(id string, at record.Time) {
 	o.enter("future "+id, at, func() {
 		f := *o.futures[id]
 		switch {
-		case f.DeadlineAt != 0 && f.DeadlineAt <= o.Now && f.Kind == record.KindPromise:
+		case f.DeadlineAt != 0 && f.DeadlineAt <= o.Now && f.Kind != record.KindFetch:
 			o.settle(&f, record.StateFailed, nil, record.FailTimeout)
 		case f.DeadlineAt != 0 && f.DeadlineAt <= o.Now && o.leftAlone(&f):
 			o.settle(&f, record.StateFailed, nil, record.FailCircuitOpen)
@@ -209,6 +249,11 @@ func (o *Oracle) meet(id string, at record.Time) {
 func (o *Oracle) settle(f *record.Future, s record.State, r *record.Result, why record.FailureType) *record.Future {
 	if f.State == record.StateRunning {
 		o.effects = append(o.effects, Effect{Does: Aborts, ID: f.ID})
+		if fl, ok := o.flights[f.ID]; ok {
+			f.Attempts = append(slices.Clone(f.Attempts), record.Attempt{
+				N: len(f.Attempts) + 1, At: fl.at, Duration: o.Now.Sub(fl.at), Failure: &record.Failure{Type: why},
+			})
+		}
 	}
 	var failure *record.Failure
 	if why != "" {
@@ -221,11 +266,16 @@ func (o *Oracle) end(f *record.Future, s record.State, r *record.Result, failure
 	f.State, f.Reason, f.NextAttemptAt = s, record.ReasonNone, 0
 	f.SettledAt, f.ExpiresAt = o.Now, o.Now.Add(f.TTL)
 	f.Result, f.Failure = r, failure
+	if f.Kind == record.KindFetch {
+		f.Wait = nil
+	}
 	if q := f.Request.Open(); q != nil {
 		where, _, _ := strings.Cut(q.URL, "?")
 		f.Request = (&record.Request{Method: q.Method, URL: where, Traceparent: q.Traceparent}).Pack()
 	}
 	o.put(f)
+	o.stopWaiting(f.ID)
+	o.part(f)
 	o.meet(f.ID, 0)
 	if f.Kind == record.KindFetch {
 		o.delist(f)

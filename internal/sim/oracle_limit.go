@@ -50,6 +50,7 @@ type judgement struct {
 type flight struct {
 	key string
 	era int
+	at  record.Time
 }
 
 func keyOf(f *record.Future) string {
@@ -438,7 +439,7 @@ func (o *Oracle) startQueued() {
 		if len(k.ids) == 0 {
 			k.ragged = false
 		}
-		o.flights[f.ID] = flight{k.name, k.era}
+		o.flights[f.ID] = flight{k.name, k.era, o.Now}
 		if k.settings.Rate > 0 {
 			k.starts = append(k.starts, o.Now)
 		}

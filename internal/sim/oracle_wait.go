@@ -1,8 +1,6 @@
 package sim
 
 import (
-	"cmp"
-	"fmt"
 	"slices"
 	"time"
 
@@ -22,17 +20,18 @@ const (
 
 // Wait is somebody who asked for an expression.
 type Wait struct {
-	ID         int // tells it from all others
+	ID         int    // tells a caller from all others
+	Of         string // the future that waits; empty: a caller
 	For        *api.Expr
 	Timeout    time.Duration // ≤ 0: to be answered at once
 	CancelRest bool
 
 	Answer *WaitAnswer // nil: not answered yet
 
-	held   bool // it has slept
-	since  record.Time
-	leaves []*Leaf // in the order of the expression
-	done   []*Leaf // in the order in which they were decided
+	held   bool        // it has slept
+	since  record.Time // of a future: its creation
+	leaves []*Leaf     // in the order of the expression
+	done   []*Leaf     // in the order in which they were decided
 }
 
 // WaitAnswer is what the caller of a wait is told.
@@ -48,7 +47,10 @@ type Leaf struct {
 	At      record.Time // when it was decided
 	Future  *record.Future
 	Event   *record.Event
+	Group   *record.Group
 	Place   Place // of a future that is pending
+
+	mark uint64 // what is stored of the event or the future that decided it
 }
 
 // leavesOf lists the leaves of e in order.
@@ -88,33 +90,30 @@ func (w *Wait) eval(e *api.Expr) Outcome {
 // their ids come back and nothing has happened: only the store can say what they are. A wait that need not be held is
 // never refused.
 func (o *Oracle) Begin(w *Wait, read map[string]*record.Future) (missing []string, refused Refusal) {
-	w.leaves, w.done = leavesOf(w.For), nil
+	w.leaves, w.done, w.since = leavesOf(w.For), nil, o.Now
 	for _, l := range w.leaves {
 		if l.Expr.Op == api.OpFuture && o.view(l.Expr.Ref, read) == nil {
 			missing = append(missing, l.Expr.Ref)
 		}
 	}
-	if len(missing) > 0 {
+	switch {
+	case o.strangers(w.leaves):
+		return nil, UnknownGroup
+	case len(missing) > 0:
 		return missing, ""
 	}
-	for _, l := range w.leaves {
-		o.look(w, l, read)
-	}
-	slices.SortStableFunc(w.done, func(a, b *Leaf) int { return cmp.Compare(a.At, b.At) })
+	o.lookAll(w, read)
 	if w.Outcome() != Pending || w.Timeout <= 0 || o.Draining {
 		o.answer(w)
 		return nil, ""
 	}
-	names, leaves := o.names(), len(w.leaves)
+	names := o.names()
 	before := len(names)
 	w.addNames(names)
-	for _, held := range o.waits {
-		leaves += len(held.leaves)
-	}
 	switch {
-	case len(o.waits) >= o.Limits.WaitersMax:
+	case len(o.Callers()) >= o.Limits.WaitersMax:
 		return nil, TooManyWaiters
-	case leaves > o.Limits.WaitLeavesHeldMax:
+	case o.leaves()+len(w.leaves) > o.Limits.WaitLeavesHeldMax:
 		return nil, TooManyLeaves
 	case len(names) > before && len(names) > o.Limits.EventsMax:
 		return nil, TooManyEvents
@@ -142,20 +141,26 @@ func (o *Oracle) look(w *Wait, l *Leaf, read map[string]*record.Future) {
 		fact := o.Event(e.Ref)
 		if needs := generation(e); needs > 0 && fact.Generation >= needs || needs == 0 && fact.Set {
 			l.Event = fact
-			w.decide(l, Satisfied, fact.SetAt)
+			o.decide(w, l, Satisfied, fact.SetAt)
 		}
 	case api.OpFuture:
 		if f := o.view(e.Ref, read); f.State.Settled() {
 			l.Future = f
-			w.decide(l, outcomeOf(f), f.SettledAt)
+			o.decide(w, l, outcomeOf(f), f.SettledAt)
+		}
+	case api.OpGroup:
+		g := o.groups[e.Ref]
+		if outcome := standing(g); outcome != Pending {
+			l.Group = g
+			o.decide(w, l, outcome, record.Time(g.Serial>>20))
 		}
 	case api.OpSleep:
-		if e.Sleep <= 0 {
-			w.decide(l, Satisfied, o.Now)
+		if t := w.since.Add(e.Sleep); t <= o.Now {
+			o.decide(w, l, Satisfied, t)
 		}
 	case api.OpUntil:
 		if t := record.TimeOf(e.Until); t <= o.Now {
-			w.decide(l, Satisfied, t)
+			o.decide(w, l, Satisfied, t)
 		}
 	}
 }
@@ -175,42 +180,51 @@ func outcomeOf(f *record.Future) Outcome {
 	return Failed
 }
 
-func (w *Wait) decide(l *Leaf, outcome Outcome, at record.Time) {
+func (o *Oracle) decide(w *Wait, l *Leaf, outcome Outcome, at record.Time) {
 	l.Outcome, l.At = outcome, at
+	switch {
+	case l.Event != nil:
+		l.mark = l.Event.Generation
+	case l.Future != nil:
+		l.mark = uint64(l.Future.State)
+	}
 	w.done = append(w.done, l)
+	if w.Of != "" {
+		o.Changes++ // it is a fact
+	}
 }
 
 // hold lets a wait sleep until it is decided, or its time is over.
 func (o *Oracle) hold(w *Wait) {
 	o.waits = append(o.waits, w)
-	w.held, w.since = true, o.Now
+	w.held = true
 	for i, l := range w.leaves {
 		var at record.Time
 		switch {
 		case l.Outcome != Pending:
 		case l.Expr.Op == api.OpSleep:
-			at = o.Now.Add(l.Expr.Sleep)
+			at = w.since.Add(l.Expr.Sleep)
 		case l.Expr.Op == api.OpUntil:
 			at = record.TimeOf(l.Expr.Until)
 		}
 		o.enter(w.name(i), at, func() {
-			w.decide(l, Satisfied, o.Now)
+			o.decide(w, l, Satisfied, o.Now)
 			o.conclude(w)
 		})
 	}
-	o.enter(w.name(-1), o.Now.Add(w.Timeout), func() { o.wake(w) })
+	if w.Of == "" {
+		o.enter(w.name(-1), o.Now.Add(w.Timeout), func() { o.wake(w) })
+	}
 }
-
-func (w *Wait) name(leaf int) string { return fmt.Sprintf("wait %d leaf %d", w.ID, leaf) }
 
 // eventRaised tells who waits for an event that it was set or pulsed, in the order in which they came.
 func (o *Oracle) eventRaised(e *record.Event) (decided int) {
 	for _, w := range slices.Clone(o.waits) {
 		for _, l := range w.leaves {
 			hit := l.Expr.Op == api.OpEvent && l.Expr.Ref == e.Name && e.Generation >= generation(l.Expr)
-			if hit && w.Answer == nil && l.Outcome == Pending {
+			if hit && o.holds(w) && l.Outcome == Pending {
 				l.Event = e
-				w.decide(l, Satisfied, o.Now)
+				o.decide(w, l, Satisfied, o.Now)
 				decided += boolean(o.conclude(w))
 			}
 		}
@@ -223,21 +237,28 @@ func (o *Oracle) futureSettled(f *record.Future) {
 	for _, w := range slices.Clone(o.waits) {
 		for _, l := range w.leaves {
 			hit := l.Expr.Op == api.OpFuture && l.Expr.Ref == f.ID
-			if hit && w.Answer == nil && l.Outcome == Pending {
+			if hit && o.holds(w) && l.Outcome == Pending {
 				l.Future = f
-				w.decide(l, outcomeOf(f), o.Now)
+				o.decide(w, l, outcomeOf(f), o.Now)
 				o.conclude(w)
 			}
 		}
 	}
 }
 
-// conclude wakes the caller of a held wait that is decided now.
+func (o *Oracle) holds(w *Wait) bool { return slices.Contains(o.waits, w) }
+
+// conclude ends a held wait if it is decided now: its caller is woken, its future is followed later.
 func (o *Oracle) conclude(w *Wait) bool {
-	if w.Outcome() == Pending {
+	switch {
+	case w.Outcome() == Pending:
 		return false
+	case w.Of == "":
+		o.wake(w)
+	default:
+		o.Withdraw(w)
+		o.cascade = append(o.cascade, func() { o.proceed(w) })
 	}
-	o.wake(w)
 	return true
 }
 
@@ -262,6 +283,8 @@ func (o *Oracle) answer(w *Wait) {
 		switch l.Expr.Op {
 		case api.OpEvent:
 			seen.Event = o.Event(l.Expr.Ref)
+		case api.OpGroup:
+			seen.Group = o.groups[l.Expr.Ref]
 		case api.OpFuture:
 			seen.Future, seen.Place = o.futures[l.Expr.Ref], o.Place(l.Expr.Ref)
 			if w.CancelRest && a.Outcome != Pending {
@@ -291,8 +314,11 @@ func (o *Oracle) Orphan(w *Wait) bool {
 	return true
 }
 
-// awaited reports whether somebody waits for a future.
+// awaited reports whether somebody waits for a future that is pending: its group does.
 func (o *Oracle) awaited(id string) bool {
+	if o.futures[id].Group != "" {
+		return true
+	}
 	for _, w := range o.waits {
 		for _, l := range w.leaves {
 			if l.Expr.Op == api.OpFuture && l.Expr.Ref == id && l.Outcome == Pending {
@@ -333,7 +359,7 @@ func (o *Oracle) Withdraw(w *Wait) {
 // Drain answers everybody who waits. From now on nobody is held and nothing is started.
 func (o *Oracle) Drain() {
 	o.Draining = true
-	for _, w := range slices.Clone(o.waits) {
+	for _, w := range o.Callers() {
 		o.wake(w)
 	}
 }

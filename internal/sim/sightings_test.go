@@ -26,6 +26,7 @@ func (s sightings) count(verb string, r Refusal) {
 var must = []string{
 	"submit", "submit: too many futures", "submit: id taken", "submit: key reused", "submit again",
 	"submit: futures too large", "submit: too many events", "submit waited for the commit",
+	"submit: too many leaves", "submit: cyclic wait", "submit: unknown future",
 	"cancel", "cancel again", "cancel: unknown future", "cancel: already settled",
 	"resolve", "resolve again", "resolve: unknown future", "resolve: already settled", "resolve: not settleable",
 	"reject", "reject again", "reject: unknown future", "reject: already settled", "reject: not settleable",
@@ -50,7 +51,26 @@ var must = []string{
 	"a commit was lost on disk", "a commit that nobody heard of was durable on disk", "the disk failed",
 	"timers met a clock that was set by 1h0m0s", "timers met a clock that was set by -1h0m0s",
 	"restart with running", "failed with outcome_unknown", "failed with quarantined", "failed with deadline",
-	"failed with timeout", "failed with cancelled", "failed with connect",
+	"failed with timeout", "failed with cancelled", "failed with connect", "failed with dependency_failed",
+
+	"a future waits", "a wait is over", "a wait was decided from the start", "a wait decided a wait",
+	"a nested wait is over", "a wait ran out of time", "a fetch that waited never starts: dependency_failed",
+	"a fetch that waited never starts: deadline",
+	"a fetch that waited begins", "a fetch that waited is delayed", "a wait is over that outlived a server",
+	"decided leaves outlived a server", "a wait was decided by a server that begins",
+	"a future that waits was cancelled", "a submit read what it waits for",
+
+	"make group", "make group again", "make group: too many groups", "make group: key reused",
+	"make group: unknown group",
+	"cancel group", "cancel group: unknown group",
+	"renew group", "renew group: unknown group", "renew group: group closed",
+	"submit: unknown group", "submit: group closed", "wait: unknown group",
+	"a group was satisfied", "a group was failed", "a group was taken up again", "closing a group cancelled members",
+	"a group was decided that outlived a server", "a wait was decided by a group",
+	"a group was closed: cancelled", "a group was closed: deadline", "a group was closed: timeout",
+	"a group was closed: dependency_failed", "a group was closed: when its work was done",
+	"a group was closed that nobody joined", "a group was forgotten", "a group was forgotten that nobody joined",
+	"it would wait for its own group",
 }
 
 // complete fails the test for each that never happened.
@@ -84,6 +104,48 @@ func (w *world) sawKeys() {
 		w.seen.saw("a key is forgotten")
 	}
 	w.keys = len(w.oracle.limits)
+}
+
+// nested reports whether a part of e has parts.
+func nested(e *api.Expr) bool {
+	return slices.ContainsFunc(e.Of, func(part api.Expr) bool { return !part.Leaf() })
+}
+
+// sawWaits notes what came of those futures that waited when the turn began.
+func (w *world) sawWaits(before []*Wait) {
+	after := w.oracle.Futures()
+	if len(after) > 0 {
+		w.seen.saw("a future waits")
+	}
+	for _, wait := range before {
+		f := w.oracle.futures[wait.Of]
+		switch {
+		case slices.Contains(after, wait) || f == nil:
+		case f.Reason == record.ReasonDelayed:
+			w.seen.saw("a fetch that waited is delayed")
+		case !f.State.Settled():
+			w.seen.saw("a fetch that waited begins")
+		case f.State == record.StateCancelled:
+			w.seen.saw("a future that waits was cancelled")
+		case f.Kind == record.KindFetch:
+			w.seen.saw("a fetch that waited never starts: " + string(f.Failure.Type))
+		case f.Failure != nil && f.Failure.Type == record.FailTimeout:
+			w.seen.saw("a wait ran out of time")
+		default:
+			w.seen.saw("a wait is over")
+			if nested(wait.For) {
+				w.seen.saw("a nested wait is over")
+			}
+			if f.CreatedAt < record.TimeOf(w.origin) {
+				w.seen.saw("a wait is over that outlived a server")
+			}
+		}
+		for _, l := range wait.done {
+			if l.Future != nil && l.Future.Kind == record.KindWait && f != nil && f.State.Settled() {
+				w.seen.saw("a wait decided a wait")
+			}
+		}
+	}
 }
 
 // races is what is worth knowing about one turn before it is applied.
@@ -122,6 +184,9 @@ func (w *world) races(t *record.Turn) *races {
 func (r *races) woke(wait *Wait) {
 	r.seen.saw("woken: " + string(wait.Answer.Outcome))
 	for _, l := range wait.Answer.Done {
+		if l.Group != nil && l.At > l.Group.CreatedAt {
+			r.seen.saw("a wait was decided by a group")
+		}
 		if l.Event != nil && slices.Contains(r.cleared, l.Event.Name) && l.At == l.Event.SetAt {
 			r.seen.saw("a wait was woken by an event set and cleared in one turn")
 		}

@@ -19,7 +19,7 @@ import (
 )
 
 // checks is how many worlds a plain go test looks at; see the package comment for more.
-const checks = "700"
+const checks = "1000"
 
 func TestMain(m *testing.M) {
 	flag.Parse()
@@ -131,7 +131,7 @@ func (w *world) step(t *rapid.T) {
 	} else if w.committing && chance(t, "one commit ends", 30) {
 		w.finish()
 	}
-	w.agree(drawQuery(t))
+	w.agree(w.drawQuery())
 }
 
 func (w *world) drawPass() (d time.Duration, busy bool) {
@@ -198,9 +198,11 @@ func (w *world) together() {
 		switch {
 		case w.slow != nil && kind%2 == 1:
 			w.ask(w.meanwhile())
-		case kind < 25:
+		case kind < 22:
 			w.ask(w.drawSubmit(w.idsAtOnce()))
-		case kind < 40 && len(w.attempts) > 0:
+		case kind < 30:
+			w.ask(w.drawGroup())
+		case kind < 42 && len(w.attempts) > 0:
 			w.drawOutcome()
 		case kind < 50:
 			w.askWarm(w.cancel)
@@ -235,7 +237,8 @@ func (w *world) blink() {
 
 // singles is how often which verb is asked alone.
 var singles = []string{
-	"submit", "submit", "delete", "delete", "delete", "wait", "wait", "wait", "cancel", "settle", "settle again", "read",
+	"submit", "submit", "submit what waits", "submit what waits",
+	"delete", "delete", "delete", "wait", "wait", "wait", "cancel", "settle", "settle again", "read",
 }
 
 // drawSingle lets somebody ask who may need more than one turn, or whose read of the store is slow.
@@ -255,6 +258,8 @@ func (w *world) drawSingle() {
 		c = w.drawWait(true)
 	case kind == "submit":
 		c = w.submit(&record.Submit{Futures: []record.NewFuture{w.drawPromise(promiseIDs), w.drawFuture(nil)}})
+	case kind == "submit what waits":
+		c = w.submit(&record.Submit{Futures: []record.NewFuture{w.drawWaiting(w.recentIDs())}})
 	case kind == "delete" && !w.committing && chance(w.T, "listens late", 50):
 		w.listensLate(w.delete(w.pendingID()))
 		return
@@ -366,6 +371,12 @@ func (w *world) reborn() {
 	w.oracle = NewOracle(w.bounds(), w.oracle.Stored, w.now())
 	if len(w.oracle.orphans) > 0 {
 		w.seen.saw("restart with running")
+	}
+	if len(w.oracle.Stored.Leaves) > 0 {
+		w.seen.saw("decided leaves outlived a server")
+	}
+	if len(w.oracle.cascade) > 0 {
+		w.seen.saw("a wait was decided by a server that begins")
 	}
 	if _, timers := w.oracle.NextDue(); timers && w.clockSet != 0 {
 		w.seen.saw(fmt.Sprintf("timers met a clock that was set by %v", w.clockSet))

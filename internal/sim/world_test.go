@@ -49,6 +49,7 @@ type world struct {
 	made     uint64             // ids so far
 	waits    int                // waits so far
 	ids      []string           // of futures that were ever asked for, chosen ones left out
+	groups   []string           // the same, of groups
 	births   map[string]int     // of futures
 	versions map[string]version // of each future, as last shown
 	lastKey  string             // that something was started for
@@ -81,6 +82,8 @@ func start(t *rapid.T, m medium, limits await.Limits, seen sightings) *world {
 		map[string]*record.Event{},
 		map[string]*record.Key{},
 		map[string]*record.Limit{},
+		map[string]*record.Group{},
+		map[string][]record.Leaf{},
 		0, 0,
 	}
 	w.oracle = NewOracle(w.bounds(), empty, w.now())
@@ -93,7 +96,7 @@ func (w *world) bounds() Limits {
 	l := w.limits
 	return Limits{
 		FuturesPendingMax: l.FuturesPendingMax, WaitersMax: l.WaitersMax, WaitLeavesHeldMax: l.WaitLeavesHeldMax,
-		EventsMax: l.EventsMax, WorkersMax: l.WorkersMax, PendingBytesMax: l.PendingBytesMax,
+		EventsMax: l.EventsMax, GroupsMax: l.GroupsMax, WorkersMax: l.WorkersMax, PendingBytesMax: l.PendingBytesMax,
 		EventBytesMax: l.EventBytesMax, TTLDefault: l.TTLDefault, EventTTL: l.EventTTL,
 	}
 }

@@ -182,7 +182,7 @@ func fixtureBatches() []*record.Batch {
 		Reason: record.ReasonBackoff, Version: 3, Interrupted: 1,
 		CreatedAt: at, StartedAt: at + 1, NextAttemptAt: at + 500, DeadlineAt: at + 3_600_000, TTL: 24 * time.Hour,
 		Labels: []record.Label{{Key: "order", Value: "42"}, {Key: "team", Value: "söder"}}, Sets: "order/42",
-		After: []byte(`{"event":"go"}`), Group: "grp_01KAPFSV40H7TZ3XJ5G9VQW2MF", LimitKey: "orders",
+		Wait: &record.Wait{For: []byte(`{"event":"go"}`)}, Group: "grp_01KAPFSV40H7TZ3XJ5G9VQW2MF", LimitKey: "orders",
 		Request: (&record.Request{
 			Method: "POST", URL: "https://api.example.com/orders?x=1",
 			Headers: []record.Header{
@@ -207,7 +207,7 @@ func fixtureBatches() []*record.Batch {
 	settled.Result = &record.Result{
 		Status: 200, Headers: []record.Header{{Name: "Content-Type", Values: []string{"text/plain"}}},
 	}
-	settled.Request, settled.After = full.Request.WithoutSecrets(), nil
+	settled.Request, settled.Wait = full.Request.WithoutSecrets(), nil
 	settled.Callback = &record.Callback{
 		URL: "https://caller.example.com/done", Headers: []record.Header{{Name: "X-A", Values: []string{"b"}}},
 		On: []record.State{record.StateSucceeded}, State: record.CallbackPending, Attempts: 1, NextAttemptAt: at + 7000,
@@ -229,7 +229,7 @@ func fixtureBatches() []*record.Batch {
 			b := []*record.Batch{first, second}[n%2]
 			b.Futures = append(b.Futures, record.FutureChange{Is: f})
 			if kind == record.KindWait && state == record.StatePending {
-				f.For = []byte(`{"all":["event:a","event:b"]}`)
+				f.Wait = &record.Wait{For: []byte(`{"all":["event:a","event:b"]}`)}
 				leaf := &record.Leaf{N: 1, Order: 0, Outcome: 1, At: at + 9, Mark: 5}
 				b.Leaves = append(b.Leaves, record.LeafChange{Of: f, N: leaf.N, Is: leaf})
 			}

@@ -484,7 +484,7 @@ class Group:
         return self.result().__await__()
 
     async def result(self) -> GroupState:
-        """Wait until it has members and none of them is pending; FailedError if one failed or it was closed."""
+        """Wait until it has members and none of them is pending; FailedError if not all succeeded."""
 
         async def once(hold: float) -> GroupState | None:
             state = await self._take(Call("GET", self._path, {"wait": str(hold)}, repeatable=True))

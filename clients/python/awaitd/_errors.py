@@ -66,7 +66,7 @@ def future_failed(future: dict[str, Any]) -> FailedError:
 
 
 def group_failed(group: dict[str, Any]) -> FailedError:
-    """The error of a group that was closed, or that has members that did not succeed."""
+    """The error of a group that was closed too early, or that has members that did not succeed."""
     why = error_of(group)
     members = group["members"]
     counts = f"{members['failed']} of its members failed, {members['cancelled']} were cancelled"

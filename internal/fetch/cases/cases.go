@@ -18,6 +18,7 @@ import (
 //	policy NAME TARGET…           what --allow-target opens under this policy
 //	name HOST ANSWER [| ANSWER]…  what the DNS says: addresses, A+N for N of them in a row, nothing for no such name;
 //	                              after a bar what it says at the next look-up, and the last answer for ever
+//	alias HOST OTHER              HOST is only another name of OTHER (CNAME)
 //	CASE POLICY OUTCOME REQUEST   a fetch; POLICY is - for none; REQUEST is a URL or the body of POST /fetch, and may
 //	                              be quoted as in Go
 //
@@ -30,6 +31,7 @@ type File struct {
 	Public   []netip.Addr
 	Policies map[string][]string
 	Names    map[string][]Answer
+	Aliases  map[string]string
 	Cases    []Case
 }
 
@@ -57,7 +59,7 @@ func Read(path string) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &File{Policies: map[string][]string{"-": nil}, Names: map[string][]Answer{}}
+	f := &File{Policies: map[string][]string{"-": nil}, Names: map[string][]Answer{}, Aliases: map[string]string{}}
 	lines := bufio.NewScanner(bytes.NewReader(text))
 	for n := 1; lines.Scan(); n++ {
 		line := strings.TrimSpace(lines.Text())
@@ -90,6 +92,9 @@ func (f *File) statement(n int, line string) (err error) {
 			}
 			f.Names[host] = append(f.Names[host], a)
 		}
+	case "alias":
+		host, other := cut(rest)
+		f.Aliases[host] = other
 	default:
 		err = f.step(n, word, rest)
 	}

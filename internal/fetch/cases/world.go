@@ -70,7 +70,8 @@ func (f *File) Certificate() (tls.Certificate, error) {
 
 // DNS gives the answers of a file in their order. Any goroutine.
 type DNS struct {
-	names map[string][]Answer
+	names   map[string][]Answer
+	aliases map[string]string
 
 	mu    sync.Mutex
 	asked map[string]int // look-ups of a name, by what they asked for
@@ -78,7 +79,9 @@ type DNS struct {
 }
 
 // NewDNS knows the names of f, as at the start of a case.
-func (f *File) NewDNS() *DNS { return &DNS{names: f.Names, asked: map[string]int{}} }
+func (f *File) NewDNS() *DNS {
+	return &DNS{names: f.Names, aliases: f.Aliases, asked: map[string]int{}}
+}
 
 // Reset begins a new case.
 func (d *DNS) Reset() {
@@ -94,9 +97,26 @@ func (d *DNS) Asked() int {
 	return d.count
 }
 
+// aliasesMax is after how many a name has no answer.
+const aliasesMax = 16
+
+// Chain is the names that host stands for, one after the other, itself first. The last is the one that has answers.
+func (d *DNS) Chain(host string) []string {
+	chain := []string{strings.ToLower(strings.TrimSuffix(host, "."))}
+	for len(chain) <= aliasesMax {
+		other, is := d.aliases[chain[len(chain)-1]]
+		if !is {
+			break
+		}
+		chain = append(chain, other)
+	}
+	return chain
+}
+
 // Next is the answer to the next question about host of this kind; false when there is no such name.
 func (d *DNS) Next(host, kind string) (Answer, bool) {
-	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	chain := d.Chain(host)
+	host = chain[len(chain)-1]
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.count++
