@@ -252,7 +252,7 @@ func (w *world) drawWaiting(ids []string) record.NewFuture {
 	n := w.drawKept()
 	n.ID, n.Kind = w.newID(), record.KindWait
 	w.drawDeadline(&n)
-	if waits := w.waitingIDs(); len(waits) > 0 && chance(t, "for one that waits", 25) {
+	if waits := w.waitingIDs(); len(waits) > 0 && chance(t, "for one that waits", 40) {
 		ids = waits
 	}
 	e, both := api.Expr{}, false
