@@ -69,6 +69,26 @@ func (e *Expr) Each(visit func(leaf *Expr)) {
 	}
 }
 
+// Find is the JSON pointer, from e, to the first leaf that is wanted.
+func (e *Expr) Find(wanted func(leaf *Expr) bool) (pointer string, found bool) {
+	if e.Leaf() {
+		return "", wanted(e)
+	}
+	for i := range e.Of {
+		below, found := e.Of[i].Find(wanted)
+		switch {
+		case !found:
+		case e.Op == OpSettled:
+			return "/settled" + below, true
+		case e.Op == OpAtLeast:
+			return "/of/" + strconv.Itoa(i) + below, true
+		default:
+			return "/" + e.Op.String() + "/" + strconv.Itoa(i) + below, true
+		}
+	}
+	return "", false
+}
+
 // Leaves is the number of leaves in e.
 func (e *Expr) Leaves() int {
 	n := 0

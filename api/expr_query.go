@@ -51,7 +51,7 @@ func refList(parameter string, values []string) ([]Expr, error) {
 	var of []Expr
 	for _, value := range values {
 		for ref := range strings.SplitSeq(value, ",") {
-			e, err := queryRef(ref)
+			e, err := ParseQueryRef(ref)
 			switch {
 			case err != nil:
 				return nil, FieldError{Parameter: parameter, Detail: fmt.Sprintf("Item %d: %v", len(of)+1, err)}
@@ -67,9 +67,9 @@ func refList(parameter string, values []string) ([]Expr, error) {
 	return of, nil
 }
 
-// queryRef takes a bare name for an event's, but not one with a colon: a mistyped prefix would wait for an event
-// that nobody sets.
-func queryRef(ref string) (Expr, error) {
+// ParseQueryRef is ParseRef for queries and command lines: it takes a bare name for an event's, but not one with a
+// colon, for a mistyped prefix would wait for an event that nobody sets.
+func ParseQueryRef(ref string) (Expr, error) {
 	if ref == "" {
 		return Expr{}, fault("Name something to wait for between two commas.")
 	}

@@ -17,11 +17,16 @@ type LoopState struct {
 	Waiters       int           `json:"waiters"` // parked requests
 	Events        int           `json:"events"`  // that are remembered
 	Commit        LoopCommit    `json:"commit"`
-	Waits         []LoopWait    `json:"waits"` // the oldest LoopWaitsMax, oldest first
+	Waits         []LoopWait    `json:"waits"`     // the oldest LoopWaitsMax, oldest first
+	Unawaited     []string      `json:"unawaited"` // ids of futures that nobody waits for, since longest first
 }
 
-// LoopWaitsMax is the most waits that LoopState shows.
-const LoopWaitsMax = 100
+// The most that LoopState shows.
+const (
+	LoopWaitsMax     = 100
+	LoopLeavesMax    = 100 // of each wait
+	LoopUnawaitedMax = 100
+)
 
 // SlowCallbacks counts callbacks that held the loop for too long (100 ms, or 50 ms in debug mode).
 type SlowCallbacks struct {
@@ -71,14 +76,15 @@ type LoopCommit struct {
 
 // LoopWait is somebody who waits.
 type LoopWait struct {
-	Since   Time     `json:"since"`
-	Kind    WaitKind `json:"kind"`
-	Future  string   `json:"future,omitzero"` // which future waits, with WaitFuture
-	For     *Expr    `json:"for,omitzero"`    // nil: a stream of all futures
-	Outcome Outcome  `json:"outcome"`
-	Done    int      `json:"done"`            // decided leaves
-	Pending int      `json:"pending"`         // the others
-	Orphan  bool     `json:"orphan,omitzero"` // only somebody from outside can decide it
+	Since   Time      `json:"since"`
+	Kind    WaitKind  `json:"kind"`
+	Future  string    `json:"future,omitzero"` // which future waits, with WaitFuture
+	For     *Expr     `json:"for,omitzero"`    // nil: a stream of all futures
+	Outcome Outcome   `json:"outcome"`
+	Done    int       `json:"done"`            // decided leaves
+	Pending int       `json:"pending"`         // the others
+	Leaves  []Outcome `json:"leaves"`          // the first LoopLeavesMax, in the order of the expression
+	Orphan  bool      `json:"orphan,omitzero"` // only somebody from outside can decide it
 }
 
 // WaitKind says who waits.

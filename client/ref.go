@@ -1,7 +1,6 @@
 package client
 
 import (
-	"net/url"
 	"time"
 
 	"github.com/awaitd/awaitd/api"
@@ -39,14 +38,8 @@ func Until(t time.Time) Expr { return Expr{Op: api.OpUntil, Until: api.TimeOf(t)
 // ParseRef reads the short form of one thing to wait for: "event:NAME", a bare NAME for the same, "fut_…", "future:ID",
 // "group:ID", "sleep:5s" or "until:TIME".
 func ParseRef(text string) (Expr, error) {
-	parsed, err := api.ParseQuery(url.Values{"all": {text}})
-	switch {
-	case err != nil:
-		return Expr{}, err
-	case len(parsed.Of) != 1:
-		return Expr{}, api.FieldError{Detail: "Name one thing; no name has a comma."}
-	}
-	return Expr(parsed.Of[0]), nil
+	e, err := api.ParseQueryRef(text)
+	return Expr(e), err
 }
 
 func exprs(refs []Ref) []api.Expr {

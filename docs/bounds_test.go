@@ -156,6 +156,14 @@ var limits = []limitGroup{
 		{"Depth of a stranger's JSON that is shown as JSON", "server.depthMax", "it is shown as text", nil},
 		{"Things looked at for a circle of waits, at one submit", "await.CycleStepsMax", "409 `cyclic-wait`", nil},
 		{"Waits listed in `/loop`", "api.LoopWaitsMax", "the longest are listed", []string{"await.WaitsShownMax"}},
+		{
+			"Things shown of each of them", "api.LoopLeavesMax", "the first are shown, all are counted",
+			[]string{"await.LeavesShownMax"},
+		},
+		{
+			"Futures listed in `/loop` that nobody waits for", "api.LoopUnawaitedMax", "the longest are listed, all are counted",
+			[]string{"await.UnawaitedShownMax"},
+		},
 		{"Room that must be left on the disk; a tenth of a small one", "store.spareBytesDefault", "507 `storage-full`", nil},
 	}},
 }

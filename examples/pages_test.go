@@ -50,7 +50,7 @@ func runPage(t *testing.T, path, from string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, program := range []string{"openssl", "php"} { // of single pages
+	for _, program := range []string{"openssl", "php", "node"} { // of single pages
 		if strings.Contains(string(text), "\n"+program+" ") || strings.Contains(string(text), "| "+program+" ") {
 			need(t, program)
 		}

@@ -62,7 +62,9 @@ func measureGrowth(t *report.Table, s settings) error {
 }
 
 // eachOf is what each of n futures takes of the heap, which was as large before.
-func eachOf(n int, before uint64) float64 { return (float64(heapBytes()) - float64(before)) / float64(n) }
+func eachOf(n int, before uint64) float64 {
+	return (float64(heapBytes()) - float64(before)) / float64(n)
+}
 
 // measurePlain does the same with fetches that have no headers of their own.
 func measurePlain(t *report.Table, s settings) error {

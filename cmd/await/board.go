@@ -11,6 +11,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/awaitd/awaitd/api"
+	"github.com/awaitd/awaitd/client"
 )
 
 // board shows a wait: to a person as a block of lines that is drawn again and again, to a pipe as a line for each leaf
@@ -100,6 +101,9 @@ func (b *board) complete(leaf api.Leaf) {
 // close takes the block away and leaves what was not told yet.
 func (b *board) close(answer *api.WaitAnswer, err error) error {
 	b.erase()
+	if client.CodeOf(err) != "" {
+		return err // it was refused: nobody has waited for anything
+	}
 	if b.s.json {
 		if told := b.s.document(answer); told != nil {
 			return told
@@ -129,8 +133,7 @@ func leafGist(leaf api.Leaf) string {
 	case leaf.Future != nil:
 		return gist(leaf.Future)
 	case leaf.Group != nil:
-		m := leaf.Group.Members
-		return fmt.Sprintf("%d pending, %d succeeded, %d failed, %d cancelled", m.Pending, m.Succeeded, m.Failed, m.Cancelled)
+		return memberCounts(leaf.Group)
 	case leaf.Event != nil:
 		return joined([]string{
 			fmt.Sprintf("generation %d", leaf.Event.Generation), short(payloadText(leaf.Event.Payload), shownRunesMax),

@@ -168,7 +168,7 @@ func valuesOf(value *kong.Value, prefix string, ask func(kind, prefix string) []
 // servedMax is how many words of the server are shown; more help nobody.
 const servedMax = 50
 
-// served asks the server for names of events or ids of futures. One that does not answer at once knows none.
+// served asks the server for names of events or ids of futures and groups. One that does not answer at once knows none.
 func served(s *session, conn *connection, kind, prefix string) (found []candidate) {
 	ctx, cancel := context.WithTimeout(context.Background(), askPatience)
 	defer cancel()
@@ -176,7 +176,10 @@ func served(s *session, conn *connection, kind, prefix string) (found []candidat
 	if err != nil {
 		return nil
 	}
-	if kind != "futures" {
+	if kind == "groups" || kind == "refs" {
+		found = append(found, servedGroups(ctx, c, kind == "refs")...)
+	}
+	if kind == "events" || kind == "refs" {
 		start := ""
 		if name, prefixed := strings.CutPrefix(prefix, "event:"); prefixed {
 			start, prefix = "event:", name
@@ -185,7 +188,7 @@ func served(s *session, conn *connection, kind, prefix string) (found []candidat
 			found = append(found, servedEvents(ctx, c, start, prefix)...)
 		}
 	}
-	if kind != "events" {
+	if kind == "futures" || kind == "refs" {
 		found = append(found, servedFutures(ctx, c, kind == "refs")...)
 	}
 	return found
@@ -211,6 +214,20 @@ func servedFutures(ctx context.Context, c *client.Client, asRef bool) (found []c
 			id = c.Future(id).Expr().String()
 		}
 		found = append(found, candidate{id, fmt.Sprintf("%s, %s", f.Kind, stateWord(f))})
+	}
+	return found
+}
+
+func servedGroups(ctx context.Context, c *client.Client, asRef bool) (found []candidate) {
+	for g, err := range c.Groups(ctx, nil) {
+		if err != nil || len(found) == servedMax {
+			break
+		}
+		id := g.ID
+		if asRef {
+			id = c.Group(id).Expr().String()
+		}
+		found = append(found, candidate{id, fmt.Sprintf("group, %s, %s", g.State, memberCounts(g))})
 	}
 	return found
 }

@@ -23,10 +23,10 @@ type fetchCommand struct {
 	AttemptTimeout *duration         `placeholder:"DURATION" help:"Time for each attempt (30s)."`
 	Deadline       *duration         `placeholder:"DURATION" help:"Time for everything (1h)."`
 	Delay          *duration         `placeholder:"DURATION" help:"Start no sooner than this."`
-	After          []string          `placeholder:"REF" sep:"none" complete:"refs" help:"Start only when this is there. Repeatable; all must be."`
+	After          []string          `placeholder:"REF" sep:"none" complete:"refs" help:"Start only when this is there: a REF, or an expression in JSON. Repeatable; all must be."`
 	AcceptStatus   []string          `placeholder:"STATUS" help:"What is a success, such as 2xx,404."`
 	Sets           string            `placeholder:"EVENT" complete:"events" help:"An event to set on success."`
-	Group          string            `placeholder:"ID" help:"The group that it joins."`
+	Group          string            `placeholder:"ID" complete:"groups" help:"The group that it joins."`
 	Label          map[string]string `placeholder:"KEY=VALUE" help:"A label to find it by. Repeatable."`
 	TTL            *duration         `name:"ttl" placeholder:"DURATION" help:"How long it is kept once settled (24h)."`
 	Key            string            `placeholder:"KEY" help:"An idempotency key: the same command with the same key finds what the first one created."`
@@ -44,7 +44,8 @@ Examples:
     await fetch -X DELETE -H 'Authorization: Bearer abc' https://api.example.com/items/7
     await fetch --json '{"item":7}' --label order=42 --retry 5 https://api.example.com/orders
     await fetch --wait --timeout 1m https://api.example.com/a https://api.example.com/b
-    await fetch --after approved --sets shipped --json @order.json https://api.example.com/ship`
+    await fetch --after approved --sets shipped --json @order.json https://api.example.com/ship
+    await fetch --after '{"any":["event:approved","future:vote:7"]}' https://api.example.com/ship`
 }
 
 // Run submits the fetches, and waits for them if asked to.
@@ -53,16 +54,12 @@ func (f *fetchCommand) Run(ctx context.Context, s *session, c *client.Client) er
 	if err != nil {
 		return err
 	}
-	var options []client.CallOption
-	if f.Key != "" {
-		options = append(options, client.IdempotencyKey(f.Key))
-	}
 	requests := make([]api.FetchRequest, len(f.URLs))
 	for i, url := range f.URLs {
 		requests[i] = request
 		requests[i].URL = url
 	}
-	futures, err := c.FetchBatch(ctx, requests, options...)
+	futures, err := c.FetchBatch(ctx, requests, idempotent(f.Key)...)
 	if err != nil {
 		return err
 	}
@@ -80,6 +77,14 @@ func (f *fetchCommand) Run(ctx context.Context, s *session, c *client.Client) er
 		}
 	}
 	return nil
+}
+
+// idempotent is the options of a call that creates; a key is not needed.
+func idempotent(key string) []client.CallOption {
+	if key == "" {
+		return nil
+	}
+	return []client.CallOption{client.IdempotencyKey(key)}
 }
 
 // watch waits until all are settled, and not only until one has failed.
@@ -119,6 +124,9 @@ func (f *fetchCommand) request(stdin io.Reader) (r api.FetchRequest, err error) 
 			return r, err
 		}
 		after := client.All(refs...).Expr()
+		if len(refs) == 1 {
+			after = refs[0].Expr()
+		}
 		r.After = &after
 	}
 	if r.Headers, err = headers(f.Header); err != nil {

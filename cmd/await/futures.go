@@ -111,7 +111,7 @@ func (k *cancelCommand) Run(ctx context.Context, s *session, c *client.Client) e
 type lsCommand struct {
 	State string            `enum:",pending,running,succeeded,failed,cancelled" default:"" placeholder:"STATE" help:"Only those in this state: pending, running, succeeded, failed or cancelled."`
 	Kind  string            `enum:",fetch,promise,timer,wait" default:"" placeholder:"KIND" help:"Only those of this kind: fetch, promise, timer or wait."`
-	Group string            `placeholder:"ID" help:"Only members of this group."`
+	Group string            `placeholder:"ID" complete:"groups" help:"Only members of this group."`
 	Label map[string]string `placeholder:"KEY=VALUE" help:"Only those with this label. Repeatable; all must match."`
 	Limit int               `short:"n" default:"50" help:"At most so many; 0 for all."`
 	Quiet bool              `short:"q" help:"Print only the ids."`

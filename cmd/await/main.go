@@ -24,6 +24,7 @@ type commands struct {
 	Cancel  cancelCommand  `cmd:"" group:"futures" help:"Cancel futures."`
 	Ls      lsCommand      `cmd:"" group:"futures" help:"List futures, newest first."`
 	Promise promiseCommand `cmd:"" group:"futures" help:"Make futures that somebody settles, and settle them."`
+	Group   groupCommand   `cmd:"" group:"futures" help:"Make groups of futures, hold until they are settled, and cancel them together."`
 
 	Event eventCommand `cmd:"" group:"events" help:"Set, clear, pulse, read and list named events."`
 
@@ -36,12 +37,13 @@ type commands struct {
 	Completion completionCommand `cmd:"" group:"service" help:"Print a completion script for bash, zsh or fish."`
 	Version    versionCommand    `cmd:"" group:"service" help:"Show the version."`
 	Complete   completeCommand   `cmd:"" name:"__complete" hidden:"" passthrough:"" help:"Print what may come next."`
+	Reference  referenceCommand  `cmd:"" name:"__reference" hidden:"" help:"Print the commands and their flags as JSON."`
 }
 
 const description = `Await what happens elsewhere: HTTP requests that a server makes for you, webhooks, CI jobs, people.
 
-A REF is event:NAME (or just NAME), the id of a future (fut_…), future:ID for a promise, group:ID, sleep:5s or
-until:TIME.
+A REF is event:NAME (or just NAME), the id of a future (fut_…), future:ID for a promise, group:ID, sleep:5s,
+until:TIME, or an expression in JSON, such as '{"any":["event:a","event:b"]}'.
 
 Exit status: 0 satisfied, 1 failed, 2 usage, 124 timeout, 130 interrupted.
 

@@ -160,6 +160,22 @@ func round(d time.Duration) string {
 	}
 }
 
+// moment is a time with a name; nil: there is none.
+type moment struct {
+	name string
+	at   *api.Time
+}
+
+// moments is rows of the times that there are.
+func moments(all []moment) (rows [][]string) {
+	for _, m := range all {
+		if m.at != nil {
+			rows = append(rows, []string{m.name, m.at.String()})
+		}
+	}
+	return rows
+}
+
 // showFuture writes all that there is about one future.
 func (s *session) showFuture(f *api.Future) error {
 	if s.json {
@@ -175,21 +191,14 @@ func (s *session) showFuture(f *api.Future) error {
 	for _, label := range labelTexts(f.Labels) {
 		rows = append(rows, []string{"label", label})
 	}
-	for _, moment := range []struct {
-		name string
-		at   *api.Time
-	}{
+	rows = append(rows, moments([]moment{
 		{"created", &f.CreatedAt},
 		{"due", f.DueAt},
 		{"next attempt", f.NextAttemptAt},
 		{"deadline", f.DeadlineAt},
 		{"settled", f.SettledAt},
 		{"expires", f.ExpiresAt},
-	} {
-		if moment.at != nil {
-			rows = append(rows, []string{moment.name, moment.at.String()})
-		}
-	}
+	})...)
 	for _, a := range f.Attempts {
 		what := ""
 		switch {

@@ -29,6 +29,7 @@ func (promiseCommand) Help() string {
 type promiseNew struct {
 	ID      string            `arg:"" optional:"" help:"The id; the server chooses one unless given."`
 	Timeout *duration         `short:"t" placeholder:"DURATION" help:"It fails when it is not settled by then."`
+	Group   string            `placeholder:"ID" complete:"groups" help:"The group that it joins."`
 	Label   map[string]string `placeholder:"KEY=VALUE" help:"A label to find it by. Repeatable."`
 	TTL     *duration         `name:"ttl" placeholder:"DURATION" help:"How long it is kept once settled (24h)."`
 }
@@ -36,7 +37,7 @@ type promiseNew struct {
 // Run makes a promise.
 func (p *promiseNew) Run(ctx context.Context, s *session, c *client.Client) error {
 	made, err := c.Create(ctx, api.FutureRequest{
-		Kind: api.KindPromise, ID: p.ID, Timeout: p.Timeout.wire(), Labels: p.Label, TTL: p.TTL.wire(),
+		Kind: api.KindPromise, ID: p.ID, Timeout: p.Timeout.wire(), Group: p.Group, Labels: p.Label, TTL: p.TTL.wire(),
 	})
 	if err != nil {
 		return err

@@ -51,6 +51,11 @@ func (r *runCommand) Run(s *session, c *client.Client) error {
 	case len(r.Event)+len(r.Promise) == 0:
 		return usageError("say whom to tell: --event NAME or --promise ID")
 	}
+	for _, name := range r.Event { // not when the command has run for hours
+		if !api.ValidEventName(name) {
+			return usageError("--event: %q is no name of an event", name)
+		}
+	}
 	ctx := context.Background()
 	if err := r.promise(ctx, c); err != nil {
 		return err

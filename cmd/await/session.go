@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"os/signal"
 	"sync"
@@ -98,7 +99,9 @@ func (s *session) retrying(err error, _ time.Duration) {
 func (s *session) status(err error) int {
 	exit, told := errors.AsType[*exitError](err)
 	if err != nil && (!told || exit.error != nil) {
-		fmt.Fprintln(s.notes, "await:", printable(err.Error()))
+		for _, each := range parts(err) {
+			fmt.Fprintln(s.notes, "await:", printable(each.Error()))
+		}
 	}
 	switch {
 	case told:
@@ -109,8 +112,28 @@ func (s *session) status(err error) int {
 		return exitTimeout
 	case errors.Is(err, errInterrupted):
 		return exitInterrupted
+	case misused(err):
+		return exitUsage
 	}
 	return exitFailed
+}
+
+// parts are the errors that err joins, each to be told in a line of its own.
+func parts(err error) (all []error) {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	for _, part := range joined.Unwrap() {
+		all = append(all, parts(part)...)
+	}
+	return all
+}
+
+// misused reports whether the call made no sense, which only the server, or the client on its behalf, has seen.
+func misused(err error) bool {
+	p, ok := errors.AsType[*client.Problem](err)
+	return ok && p.Code != "" && p.Status == http.StatusBadRequest
 }
 
 // exitError ends the program with a status of its own, and silently if it holds no error.

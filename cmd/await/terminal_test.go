@@ -259,7 +259,7 @@ func TestAPipeGetsLinesAndNoBlock(t *testing.T) {
 func TestTheLoopIsWatched(t *testing.T) {
 	env, c := service(t)
 	s := onScreen(t, env, "await", "loop", "--every", "50ms")
-	s.see(`(?m)^futures   0 pending, 0 running, 0 queued$`)
+	s.see(`(?m)^futures   0 pending, 0 running, 0 queued, 0 unawaited$`)
 	s.mu.Lock()
 	other := s.other
 	s.mu.Unlock()
@@ -269,7 +269,7 @@ func TestTheLoopIsWatched(t *testing.T) {
 	if _, err := c.Timer(t.Context(), time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	s.see(`(?m)^futures   1 pending, 0 running, 0 queued$`)
+	s.see(`(?m)^futures   1 pending, 0 running, 0 queued, 1 unawaited$`)
 	s.see(`(?m)^loop      \d+ turns \(\d+/s\)`)
 	if _, err := s.tty.Write([]byte{3}); err != nil {
 		t.Fatal(err)

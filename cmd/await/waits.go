@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+
+	"github.com/go-json-experiment/json"
 
 	"github.com/awaitd/awaitd/api"
 	"github.com/awaitd/awaitd/client"
@@ -25,7 +28,7 @@ Examples:
 `
 
 type allCommand struct {
-	Refs []string `arg:"" name:"ref" complete:"refs" help:"What to wait for: NAME, event:NAME, fut_…, future:ID, group:ID, sleep:5s or until:TIME."`
+	Refs []string `arg:"" name:"ref" complete:"refs" help:"What to wait for: NAME, event:NAME, fut_…, future:ID, group:ID, sleep:5s, until:TIME, or an expression in JSON."`
 	waiting
 }
 
@@ -46,7 +49,7 @@ func (w *allCommand) Run(ctx context.Context, s *session, c *client.Client) erro
 }
 
 type anyCommand struct {
-	Refs []string `arg:"" name:"ref" complete:"refs" help:"What to wait for: NAME, event:NAME, fut_…, future:ID, group:ID, sleep:5s or until:TIME."`
+	Refs []string `arg:"" name:"ref" complete:"refs" help:"What to wait for: NAME, event:NAME, fut_…, future:ID, group:ID, sleep:5s, until:TIME, or an expression in JSON."`
 	waiting
 }
 
@@ -54,6 +57,7 @@ type anyCommand struct {
 func (anyCommand) Help() string {
 	return "Exit status: 0 when one is there, 1 when all failed, 124 when the time is over." + waitHelp +
 		`    await any approved rejected
+    await any all-clear '{"all":["event:eu-done","event:us-done"]}'
     await any --cancel-rest $(await fetch https://mirror-a.example.com https://mirror-b.example.com)`
 }
 
@@ -68,7 +72,7 @@ func (w *anyCommand) Run(ctx context.Context, s *session, c *client.Client) erro
 
 type atLeastCommand struct {
 	K    int      `arg:"" help:"How many are enough."`
-	Refs []string `arg:"" name:"ref" complete:"refs" help:"What to wait for: NAME, event:NAME, fut_…, future:ID, group:ID, sleep:5s or until:TIME."`
+	Refs []string `arg:"" name:"ref" complete:"refs" help:"What to wait for: NAME, event:NAME, fut_…, future:ID, group:ID, sleep:5s, until:TIME, or an expression in JSON."`
 	waiting
 }
 
@@ -103,13 +107,36 @@ func (w *waiting) wait(ctx context.Context, s *session, c *client.Client, expr c
 func parseRefs(texts []string) ([]client.Ref, error) {
 	refs := make([]client.Ref, len(texts))
 	for i, text := range texts {
-		ref, err := client.ParseRef(text)
+		ref, err := parseRef(text)
 		if err != nil {
-			return nil, usageError("%q: %w", text, err)
+			return nil, usageError("'%s': %w", short(text, shownRunesMax), err)
 		}
 		refs[i] = ref
 	}
 	return refs, nil
+}
+
+// parseRef reads a ref in its short form, or an expression as the API takes it.
+func parseRef(text string) (client.Expr, error) {
+	if text == "" {
+		return client.Expr{}, errors.New("name something to wait for")
+	}
+	if !strings.HasPrefix(text, "{") {
+		return client.ParseRef(text)
+	}
+	var e api.Expr
+	err := json.Unmarshal([]byte(text), &e)
+	if err == nil {
+		return client.Expr(e), nil
+	}
+	fault, ok := errors.AsType[api.FieldError](err)
+	if !ok {
+		return client.Expr{}, errors.New("this is not JSON")
+	}
+	if semantic, ok := errors.AsType[*json.SemanticError](err); ok {
+		fault.Pointer = string(semantic.JSONPointer)
+	}
+	return client.Expr{}, fault
 }
 
 // watch waits for expr and shows how it goes. That it failed is an error that its output has told already.

@@ -19,6 +19,7 @@ const CycleStepsMax = 200_000
 // CycleError names the thing through which a new future would wait for itself.
 type CycleError struct {
 	Ref     string
+	Future  int  // its place in the submit
 	Unknown bool // the search was given up: too much hangs together
 }
 
@@ -100,8 +101,9 @@ func (s *State) circle(c *record.Submit, exprs []*api.Expr) error {
 			continue
 		}
 		feeds := fed(c.Futures[i].Sets, c.Futures[i].Group)
-		if err := k.closes(e, feeds); err != nil {
-			return err
+		if cycle := k.closes(e, feeds); cycle != nil {
+			cycle.Future = i
+			return cycle
 		}
 		for _, key := range feeds {
 			k.of[key] = append(k.of[key], e)

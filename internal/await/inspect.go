@@ -10,8 +10,12 @@ import (
 	"github.com/awaitd/awaitd/internal/record"
 )
 
-// WaitsShownMax is the most held waits that an inspection lists.
-const WaitsShownMax = 100
+// The most that an inspection lists.
+const (
+	WaitsShownMax     = 100 // held waits
+	LeavesShownMax    = 100 // leaves of each
+	UnawaitedShownMax = 100
+)
 
 // Inspection is the loop at one moment, for people.
 type Inspection struct {
@@ -22,11 +26,12 @@ type Inspection struct {
 	SlowCount   int
 	LagLast     time.Duration
 	LagMax      time.Duration
-	Outstanding int // proposals not answered yet
-	Pending     int // futures that are not settled
-	Unawaited   int // of these: that no call, no future and no group waits for
-	Running     int // attempts under way
-	Queued      int // fetches that wait for a worker
+	Outstanding int      // proposals not answered yet
+	Pending     int      // futures that are not settled
+	Unawaited   int      // of these: that no call, no future and no group waits for
+	Loose       []string // ids of those; the first are so for the longest
+	Running     int      // attempts under way
+	Queued      int      // fetches that wait for a worker
 	Events      int
 	Waiters     int
 	Committing  bool
@@ -54,7 +59,8 @@ type HeldWait struct {
 	Since   record.Time
 	Done    int
 	Pending int
-	Orphan  bool // all that is pending are events that no pending future is to set
+	Leaves  []Outcome // of the first, in the order of the expression
+	Orphan  bool      // all that is pending are events that no pending future is to set
 
 	wait *wait // nil: of a stream of something else
 }
@@ -146,7 +152,7 @@ func (k *Kernel) inspect(s *State) *Inspection {
 		Draining: s.draining, Limits: s.limits,
 	}
 	in.Loop.Timers += s.due.Len()
-	in.Unawaited = s.pending - s.awaited
+	in.Unawaited, in.Loose = s.loose.size, s.loose.ids(UnawaitedShownMax)
 	leaves := 0
 	for caller, future := s.waits.first, s.durable.first; len(in.Waits) < WaitsShownMax; {
 		next := &caller
@@ -158,6 +164,9 @@ func (k *Kernel) inspect(s *State) *Inspection {
 		}
 		held := (*next).holds.standing()
 		held.Since = (*next).since
+		if held.wait != nil {
+			held.Leaves = held.wait.outcomes(LeavesShownMax)
+		}
 		if leaves += held.Done + held.Pending; held.For != nil && leaves <= api.LeavesMax { // a look must not take long
 			held.Orphan = s.orphan(held)
 		}
@@ -166,6 +175,15 @@ func (k *Kernel) inspect(s *State) *Inspection {
 		*next = (*next).next
 	}
 	return in
+}
+
+// outcomes is how the first leaves stand, at most so many.
+func (w *wait) outcomes(most int) []Outcome {
+	all := make([]Outcome, min(len(w.leaves), most))
+	for i := range all {
+		all[i] = w.leaves[i].outcome
+	}
+	return all
 }
 
 // orphan reports whether nothing that is under way can decide what is waited for.

@@ -101,8 +101,8 @@ func TestTheGraphOfWaits(t *testing.T) {
 		unawaited := func(want int) {
 			h.Helper()
 			in, err := h.kernel.Inspect(h.Context())
-			if err != nil || in.Unawaited != want {
-				h.Errorf("%d futures are not awaited, want %d (%v)", in.Unawaited, want, err)
+			if err != nil || in.Unawaited != want || len(in.Loose) != want {
+				h.Errorf("%d futures are not awaited (%v), want %d (%v)", in.Unawaited, in.Loose, want, err)
 			}
 		}
 		h.group(record.CreateGroup{ID: groupID("G")})
@@ -137,18 +137,22 @@ func TestTheGraphOfWaits(t *testing.T) {
 		}
 		var got []string
 		for _, w := range in.Waits {
-			got = append(got, fmt.Sprintf("%d %s %s %d/%d orphan %v", w.Kind, w.Future, w.For, w.Done, w.Pending, w.Orphan))
+			got = append(got, fmt.Sprintf("%d %s %s %d/%d %v orphan %v", w.Kind, w.Future, w.For, w.Done, w.Pending, w.Leaves,
+				w.Orphan))
 		}
 		want := []string{
-			"2 w all(event:a, event:b) 1/1 orphan true",
-			"2 f any(event:soon, event:b) 0/2 orphan false",
-			"0  future:w 0/1 orphan false",
+			"2 w all(event:a, event:b) 1/1 [satisfied pending] orphan true",
+			"2 f any(event:soon, event:b) 0/2 [pending pending] orphan false",
+			"0  future:w 0/1 [pending] orphan false",
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("waits (-want +got):\n%s", diff)
 		}
 		if in.Waits[0].Since >= in.Waits[1].Since || in.Waits[1].Since >= in.Waits[2].Since {
 			t.Errorf("not the oldest first: %+v", in.Waits)
+		}
+		if diff := cmp.Diff([]string{"p", "q", "sets", "f"}, in.Loose); diff != "" {
+			t.Errorf("unawaited (-want +got):\n%s", diff)
 		}
 		unawaited(4)
 		h.happens("set b")
@@ -160,6 +164,9 @@ func TestTheGraphOfWaits(t *testing.T) {
 		}
 		if in, err = h.kernel.Inspect(h.Context()); err != nil || len(in.Waits) != WaitsShownMax {
 			t.Errorf("%d waits are shown, %v", len(in.Waits), err)
+		}
+		if in.Unawaited != 152 || len(in.Loose) != UnawaitedShownMax {
+			t.Errorf("of %d futures that nobody waits for %d are shown", in.Unawaited, len(in.Loose))
 		}
 	})
 }

@@ -23,6 +23,7 @@ func (s *State) restore(fact *record.Future) {
 		return
 	}
 	s.pending++
+	s.loose.add(f)
 	if fact.Kind == record.KindFetch {
 		s.enlist(f, nil)
 	}

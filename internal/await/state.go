@@ -23,7 +23,7 @@ type State struct {
 	pending      int   // futures that are not settled
 	pendingBytes int64 // of their requests and labels, and of callbacks that are not done
 	callbacks    int   // futures that are settled, and whose callback is pending
-	awaited      int   // of those that are not settled: that somebody waits for
+	loose        loose // of those that are not settled: that nobody waits for
 	running      int   // attempts under way, aborted ones included until their outcome arrives
 	waits        parked
 	durable      parked // the futures that wait
@@ -73,7 +73,8 @@ type effect interface{ release(*Kernel) }
 // future is a future in memory: its fact and what hangs on it.
 type future struct {
 	fact    *record.Future
-	stored  *record.Future   // as last committed; nil: never
+	stored  *record.Future // as last committed; nil: never
+	loose   looseAt
 	timer   loop.WheelHandle // zero: none
 	dirty   bool
 	touched bool   // it stands in State.touched
@@ -201,16 +202,16 @@ func (f *future) awaited() bool {
 	return f.member != nil || a != nil && a.waiters.Len()+a.watchers.Len() > 0
 }
 
-// attention counts f anew when a change makes somebody wait for it, or the last one leave. Settled ones do not count.
+// attention notes when a change makes somebody wait for f, or the last one leave. Settled ones do not count.
 func (s *State) attention(f *future, change func()) {
 	before := f.awaited()
 	change()
-	if after := f.awaited(); before != after && !f.fact.State.Settled() {
-		if after {
-			s.awaited++
-		} else {
-			s.awaited--
-		}
+	switch after := f.awaited(); {
+	case before == after || f.fact.State.Settled():
+	case after:
+		s.loose.remove(f)
+	default:
+		s.loose.add(f)
 	}
 }
 

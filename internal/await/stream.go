@@ -148,7 +148,7 @@ func (st *Stream) end() {
 func (st *Stream) drain() { st.finish() }
 
 func (st *Stream) standing() HeldWait {
-	held := HeldWait{For: st.expr, Pending: 1}
+	held := HeldWait{For: st.expr, Pending: 1, Leaves: []Outcome{Pending}}
 	if st.wait != nil {
 		held = st.wait.standing()
 	}

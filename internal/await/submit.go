@@ -189,6 +189,7 @@ func (s *State) create(n *record.NewFuture) *future {
 	s.dirty = append(s.dirty, f)
 	s.touch(f)
 	s.pending++
+	s.loose.add(f)
 	s.pendingBytes += kept(fact.Request, fact.Labels, fact.Wait.Text()) + fact.Callback.Bytes()
 	if n.Sets != "" {
 		s.events.Reserve(n.Sets)
@@ -281,9 +282,7 @@ func failed(t record.FailureType, message string) ending {
 
 // settle ends f for good and wakes everybody who waits for it.
 func (s *State) settle(f *future, e ending) {
-	if f.awaited() {
-		s.awaited--
-	}
+	s.loose.remove(f)
 	s.pendingBytes -= kept(f.fact.Request, f.fact.Labels, f.fact.Wait.Text())
 	s.change(f, func(fact *record.Future) {
 		fact.State = e.state

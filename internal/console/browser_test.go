@@ -3,6 +3,7 @@ package console
 import (
 	"bufio"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -21,6 +22,7 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
 var pictures = flag.Bool("pictures", false, "write the screenshots in docs/images anew")
@@ -44,15 +46,18 @@ func need(t *testing.T, program, how string) string {
 }
 
 // startServer builds and starts the real server and returns its address.
-func startServer(t *testing.T) string {
+func startServer(t *testing.T, more ...string) string {
 	t.Helper()
 	dir := t.TempDir()
 	bin := filepath.Join(dir, "awaitd")
 	if out, err := exec.Command("go", "build", "-trimpath", "-o", bin, "../../cmd/server").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
-	cmd := exec.Command(bin, "--addr", "127.0.0.1:0", "--log-format", "json", "--allow-target", "127.0.0.1/32",
-		"--data-dir", filepath.Join(dir, "awaitd-data"))
+	args := []string{
+		"--addr", "127.0.0.1:0", "--log-format", "json", "--allow-target", "127.0.0.1/32",
+		"--data-dir", filepath.Join(dir, "awaitd-data"),
+	}
+	cmd := exec.Command(bin, append(args, more...)...)
 	log, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -230,7 +235,7 @@ func TestTheConsoleInARealBrowser(t *testing.T) {
 	p.see("charts", `document.querySelectorAll(".chart canvas").length === 6`)
 	p.see("tiles", `document.querySelectorAll(".tile dd").length === 8`)
 	p.see("samples arrive by themselves", `performance.getEntriesByType("resource").length > 0 &&
-		[...document.querySelectorAll(".chart .u-legend")].length === 6`)
+		[...document.querySelectorAll(".chart .legend b")].filter((b) => /\d/.test(b.textContent)).length >= 6`)
 
 	// A fetch is composed, sent, and watched while it retries and succeeds.
 	p.open("/#/try")
@@ -264,6 +269,19 @@ func TestTheConsoleInARealBrowser(t *testing.T) {
 	p.open("/#/futures/" + picture["id"].(string))
 	p.see("a picture", `document.querySelector("img.picture")?.naturalWidth > 0`)
 
+	// The leaves of a wait that somebody else holds light up as well; what nobody waits for is listed.
+	gather := p.call("POST", "/futures",
+		`{"kind":"wait","for":{"all":["event:left",{"any":["event:right","sleep:1h"]}]}}`)
+	p.open("/#/waits")
+	p.see("three dark leaves", `document.querySelectorAll(".wait .leaf.pending").length === 3`)
+	p.see("it waits, and nobody for it",
+		fmt.Sprintf(`document.querySelectorAll(".ids [title='%s']").length === 1`, gather["id"]))
+	p.call("POST", "/events/right/set", "")
+	p.see("the second lit", `[...document.querySelectorAll(".wait .leaf")].map((l) => l.classList[1]).join() ===
+		"pending,satisfied,pending"`)
+	p.call("POST", "/events/left/set", "")
+	p.see("it is over", `document.querySelectorAll(".wait .leaf").length === 0`)
+
 	// The list filters, and never holds more than a page.
 	var batch []string
 	for i := range 120 {
@@ -293,7 +311,7 @@ func TestTheConsoleInARealBrowser(t *testing.T) {
 	p.open("/#/waits?for=" + `%7B%22all%22%3A%5B%22event%3Aeu%22%2C%22event%3Aus%22%5D%7D`)
 	p.do(chromedp.Click(`form.own button`))
 	p.see("two dark leaves", `document.querySelectorAll(".own-wait .leaf.pending").length === 2`)
-	p.see("the wait is listed", `document.querySelectorAll("article.card").length === 1`)
+	p.see("the wait is listed", `document.querySelectorAll(".cards .wait").length === 1`)
 	p.call("POST", "/events/eu/set", "")
 	p.see("one lit", `document.querySelectorAll(".own-wait .leaf.satisfied").length === 1`)
 	p.call("POST", "/events/us/set", "")
@@ -305,6 +323,44 @@ func TestTheConsoleInARealBrowser(t *testing.T) {
 	p.noFaults()
 }
 
+// Without a mouse: past the names of the views to the content, and from one view to the next.
+func TestTheConsoleByKeyboard(t *testing.T) {
+	need(t, "chromium", "apt-get install chromium")
+	p := openTab(t, startServer(t))
+	p.open("/")
+	p.see("the shell", `document.querySelector("header nav a") !== null`)
+	p.do(chromedp.KeyEvent(kb.Tab))
+	p.see("the first stop skips the rest", `document.activeElement?.matches("a.skip")`)
+	p.do(chromedp.KeyEvent(kb.Enter))
+	p.see("the content has the focus", `document.activeElement?.matches("main")`)
+	p.open("/#/try")
+	p.seeText("h1", "Try it")
+	p.do(chromedp.Focus(`header nav a[href="#/waits"]`), chromedp.KeyEvent(kb.Enter))
+	p.seeText("h1", "Waits")
+	p.do(chromedp.Focus("form.own textarea"), chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(kb.Enter))
+	p.see("a wait begins", `document.querySelectorAll(".own-wait .leaf").length === 3`)
+	p.noFaults()
+}
+
+// A server with keys asks for one, in the page; what it shows then it has asked for with the key.
+func TestTheConsoleAsksForTheKey(t *testing.T) {
+	need(t, "chromium", "apt-get install chromium")
+	key := "awk_" + strings.Repeat("k", 43)
+	file := filepath.Join(t.TempDir(), "keys")
+	line := fmt.Sprintf("console:%x\n", sha256.Sum256([]byte(key)))
+	if err := os.WriteFile(file, []byte(line), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := openTab(t, startServer(t, "--api-keys-file", file))
+	p.open("/#/overview")
+	p.seeText("h1", "asks for a key")
+	p.do(chromedp.SendKeys("input[type=password]", key), chromedp.Click("button.primary"))
+	p.see("tiles", `document.querySelectorAll(".tile dd").length === 8`)
+	p.open("/#/events/deploy-ok")
+	p.do(chromedp.Click(`.bar button.primary`))
+	p.seeText(".lead", "generation 1")
+}
+
 // Nobody is left out: no serious finding by axe in any view and either theme, and nothing sticks out at 390 pixels.
 func TestTheConsoleIsForEverybody(t *testing.T) {
 	need(t, "chromium", "apt-get install chromium")
@@ -313,8 +369,22 @@ func TestTheConsoleIsForEverybody(t *testing.T) {
 	p := openTab(t, server)
 	retried := p.call("POST", "/fetch?wait=20s", fmt.Sprintf(
 		`{"url":%q,"retry":{"min_backoff":"100ms"},"labels":{"order":"42"}}`, target+"/flaky/axe"))["id"].(string)
-	p.call("POST", "/fetch", fmt.Sprintf(`{"url":%q}`, target+"/hang"))
+	for range 2 { // the second has to wait
+		p.call("POST", "/fetch",
+			fmt.Sprintf(`{"url":%q,"limit":{"key":"tenant-7","concurrency":1,"rate":10}}`, target+"/hang"))
+	}
+	hanging := p.call("POST", "/fetch", fmt.Sprintf(`{"url":%q,"labels":{"order":"43"}}`, target+"/hang"))["id"]
+	p.call("POST", "/futures", `{"kind":"promise","id":"approval:42","labels":{"order":"42"}}`)
+	p.call("POST", "/futures", `{"kind":"timer","after":"2h"}`)
 	p.call("POST", "/events/tests-passed/set", `{"sha":"4f2a"}`)
+	p.call("POST", "/events/deploy:eu/pulse", "")
+	for _, expr := range []string{
+		fmt.Sprintf(`{"all":["event:tests-passed",{"any":[%q,"sleep:10m"]},"event:approved"]}`, hanging),
+		`{"at_least":2,"of":["event:deploy:eu","event:deploy:us","event:tests-passed"]}`,
+		fmt.Sprintf(`{"all":[{"settled":%q},"event:tests-passed","event:released"]}`, retried),
+	} {
+		p.call("POST", "/futures", fmt.Sprintf(`{"kind":"wait","for":%s}`, expr))
+	}
 	views := map[string]string{
 		"overview": "/#/overview", "futures": "/#/futures", "future": "/#/futures/" + retried, "events": "/#/events",
 		"event": "/#/events/tests-passed", "waits": "/#/waits", "limits": "/#/limits", "try": "/#/try",

@@ -32,7 +32,7 @@ func (s *Server) fetch(w http.ResponseWriter, r *http.Request) error {
 	}
 	created, err := s.submit(w, submitted, n)
 	if err != nil {
-		return err
+		return s.located(r.Context(), err, placeOf(q))
 	}
 	v := created[0]
 	if wantsStream(r) {
@@ -117,16 +117,18 @@ func (s *Server) fetchBatch(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	traceparent := traceparentOf(r)
-	futures := make([]record.NewFuture, len(q.Fetches))
+	futures, places := make([]record.NewFuture, len(q.Fetches)), make([]place, len(q.Fetches))
 	for i := range q.Fetches {
+		places[i] = placeOf(&q.Fetches[i])
+		places[i].document = "/fetches/" + strconv.Itoa(i)
 		var err error
 		if futures[i], err = s.newFetch(&q.Fetches[i], traceparent); err != nil {
-			return below("/fetches/"+strconv.Itoa(i), err)
+			return below(places[i].document, err)
 		}
 	}
 	created, err := s.submit(w, r, futures...)
 	if err != nil {
-		return err
+		return s.located(r.Context(), err, places...)
 	}
 	v := s.view()
 	a := api.BatchAnswer{Futures: make([]api.Future, len(created))}

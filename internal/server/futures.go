@@ -145,7 +145,7 @@ func (s *Server) createFuture(w http.ResponseWriter, r *http.Request) error {
 	}
 	created, err := s.submit(w, r, n)
 	if err != nil {
-		return err
+		return s.located(r.Context(), err, place{waits: "/for", expr: q.For, group: q.Group})
 	}
 	v := created[0]
 	w.Header().Set("Location", pathOf(v.ID))
@@ -158,7 +158,7 @@ func (s *Server) durableWait(n *record.NewFuture, q *api.FutureRequest) (err err
 	if q.Timeout != nil {
 		n.Timeout = time.Duration(*q.Timeout)
 	}
-	n.For, err = s.expression(q.For, "/for")
+	n.For, err = s.expression(place{waits: "/for", expr: q.For})
 	return err
 }
 

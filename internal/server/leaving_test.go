@@ -84,12 +84,14 @@ func TestTheLoopShowsWhoWaitsForWhat(t *testing.T) {
 	r := h.want(200, h.get("/loop"))
 	if r.text("waits.0.kind") != "future" || r.text("waits.0.future") != w || r.at("waits.0.orphan") != true ||
 		r.at("waits.0.done") != 1.0 || r.text("waits.1.kind") != "stream" || r.at("waits.1.orphan") != nil ||
-		r.at("futures.unawaited") != 0.0 {
+		compact(t, r.at("waits.0.leaves")) != `["pending","satisfied"]` || r.at("futures.unawaited") != 0.0 ||
+		compact(t, r.at("unawaited")) != `[]` {
 		t.Errorf("waits: %v, futures: %v", r.at("waits"), r.at("futures"))
 	}
 	l.close()
 	h.parked(0)
-	if r = h.want(200, h.get("/loop")); r.at("futures.unawaited") != 2.0 {
-		t.Errorf("futures: %v", r.at("futures"))
+	if r = h.want(200, h.get("/loop")); r.at("futures.unawaited") != 2.0 ||
+		compact(t, r.at("unawaited")) != `["p","`+w+`"]` {
+		t.Errorf("futures: %v, unawaited: %v", r.at("futures"), r.at("unawaited"))
 	}
 }

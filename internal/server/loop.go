@@ -38,6 +38,7 @@ func loopOf(in *await.Inspection) *api.LoopState {
 		Events:        in.Events,
 		Commit:        api.LoopCommit{InFlight: in.Committing, LastMS: milliseconds(in.CommitLast)},
 		Waits:         []api.LoopWait{},
+		Unawaited:     in.Loose,
 	}
 	for _, slow := range slices.Backward(in.Slow) {
 		shown.SlowCallbacks.Recent = append(shown.SlowCallbacks.Recent, api.SlowCallback{
@@ -49,10 +50,15 @@ func loopOf(in *await.Inspection) *api.LoopState {
 		if leaves += held.Done + held.Pending; leaves > api.LeavesMax && len(shown.Waits) > 0 {
 			break // a few huge expressions must not make a huge answer
 		}
-		shown.Waits = append(shown.Waits, api.LoopWait{
+		wait := api.LoopWait{
 			Since: api.Time{Time: held.Since.Time()}, Kind: waiterWords[held.Kind], Future: held.Future, For: held.For,
 			Outcome: api.OutcomePending, Done: held.Done, Pending: held.Pending, Orphan: held.Orphan,
-		})
+			Leaves: make([]api.Outcome, len(held.Leaves)),
+		}
+		for i, outcome := range held.Leaves {
+			wait.Leaves[i] = outcomeWords[outcome]
+		}
+		shown.Waits = append(shown.Waits, wait)
 	}
 	return shown
 }

@@ -235,6 +235,7 @@ func TestTheLoopShowsSlowCallbacksAndABoundedNumberOfWaits(t *testing.T) {
 		Waits: []await.HeldWait{
 			{For: &api.Expr{}, Pending: 9_000}, {For: &api.Expr{}, Pending: 1_000}, {For: &api.Expr{}, Done: 1},
 		},
+		Loose: []string{"p"},
 	}
 	got := loopOf(in)
 	want := []api.SlowCallback{

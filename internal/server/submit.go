@@ -23,7 +23,7 @@ func (s *Server) newFetch(q *api.FetchRequest, traceparent string) (record.NewFu
 	}
 	n.LimitKey, n.Limit = limitOf(q.Limit)
 	var err error
-	if n.For, err = s.expression(q.After, "/after"); err != nil {
+	if n.For, err = s.expression(placeOf(q)); err != nil {
 		return n, err
 	}
 	faults := s.schedule(&n, q)
@@ -48,15 +48,18 @@ func (s *Server) newFetch(q *api.FetchRequest, traceparent string) (record.NewFu
 	return n, err
 }
 
-// expression is e as a future keeps it; nil for none. pointer is where it stands in the request.
-func (s *Server) expression(e *api.Expr, pointer string) ([]byte, error) {
-	if e == nil {
+// placeOf is what a fetch waits for and joins.
+func placeOf(q *api.FetchRequest) place { return place{waits: "/after", expr: q.After, group: q.Group} }
+
+// expression is that of a place as a future keeps it; nil for none.
+func (s *Server) expression(at place) ([]byte, error) {
+	if at.expr == nil {
 		return nil, nil
 	}
-	if s.beyond(e) {
-		return nil, api.InvalidRequest(api.FieldError{Pointer: pointer, Detail: beyondDetail})
+	if err := s.near(at); err != nil {
+		return nil, err
 	}
-	text, err := json.Marshal(e)
+	text, err := json.Marshal(at.expr)
 	if err != nil {
 		return nil, fmt.Errorf("keep an expression: %w", err)
 	}

@@ -42,20 +42,19 @@ func (s *Server) waitQuery(w http.ResponseWriter, r *http.Request) error {
 	if err = s.hold(w, r, &q); errors.Is(err, await.ErrCursor) {
 		return badParameter("cursor", foreignCursor)
 	}
-	return err
+	return inParameters(err)
 }
-
-const beyondDetail = "A moment to wait for lies at most ten years from now."
 
 const foreignCursor = "Give the cursor of an earlier answer about the same things in the same order."
 
 // hold waits until the expression is decided or the time is over.
 func (s *Server) hold(w http.ResponseWriter, r *http.Request, q *api.WaitRequest) error {
-	if s.beyond(&q.For) {
-		return api.InvalidRequest(api.FieldError{Detail: beyondDetail})
+	at := place{waits: "/for", expr: &q.For}
+	if err := s.near(at); err != nil {
+		return err
 	}
 	if wantsStream(r) {
-		return s.streamWait(w, r, q)
+		return s.located(r.Context(), s.streamWait(w, r, q), at)
 	}
 	held := s.prefer(r, (*time.Duration)(q.Timeout), s.WaitMax)
 	held.heeded(w)
@@ -64,7 +63,7 @@ func (s *Server) hold(w http.ResponseWriter, r *http.Request, q *api.WaitRequest
 		CancelOnLeave: q.OnDisconnect == api.DisconnectCancel,
 	})
 	if err != nil {
-		return err
+		return s.located(r.Context(), err, at)
 	}
 	status := http.StatusOK
 	if a.Outcome == await.Pending {
@@ -76,17 +75,15 @@ func (s *Server) hold(w http.ResponseWriter, r *http.Request, q *api.WaitRequest
 	return err
 }
 
-// beyond reports whether e waits for a moment too far away.
-func (s *Server) beyond(e *api.Expr) bool {
-	if e.Op == api.OpUntil {
-		return e.Until.Sub(s.Now()) > api.DurationMax
+// near is nil if no moment that is waited for is too far away.
+func (s *Server) near(at place) error {
+	pointer, beyond := at.find(func(leaf *api.Expr) bool {
+		return leaf.Op == api.OpUntil && leaf.Until.Sub(s.Now()) > api.DurationMax
+	})
+	if beyond {
+		return api.InvalidRequest(api.FieldError{Pointer: pointer, Detail: tooFar})
 	}
-	for i := range e.Of {
-		if s.beyond(&e.Of[i]) {
-			return true
-		}
-	}
-	return false
+	return nil
 }
 
 var outcomeWords = map[await.Outcome]api.Outcome{

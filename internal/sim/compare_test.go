@@ -461,8 +461,12 @@ func (w *world) heldWaits() (all []string) {
 		}
 		held := (*from)[0]
 		*from = (*from)[1:]
+		var leaves []Outcome
+		for _, l := range held.leaves[:min(len(held.leaves), await.LeavesShownMax)] {
+			leaves = append(leaves, l.Outcome)
+		}
 		all = append(all, fmt.Sprint(kind, name(held.Of), held.For, held.since, len(held.done),
-			len(held.leaves)-len(held.done), w.oracle.Orphan(held)))
+			len(held.leaves)-len(held.done), leaves, w.oracle.Orphan(held)))
 	}
 	return all
 }
@@ -475,7 +479,7 @@ func (w *world) agreeCounts() {
 	c := &call{name: "inspect", free: true}
 	c.run = func(ctx context.Context) (any, error) { return w.life.kernel.Inspect(ctx) }
 	c.turn = func() {
-		want, places := w.oracle.Census(), w.places()
+		want, idle, places := w.oracle.Census(), w.oracle.Idle(), w.places()
 		waits := w.heldWaits()
 		quiet := !w.committing && w.ghosts == 0
 		c.check = func(r result) string {
@@ -490,9 +494,13 @@ func (w *world) agreeCounts() {
 			if quiet && in.Outstanding != places {
 				return fmt.Sprintf("%d places in the inbox are taken, want %d", in.Outstanding, places)
 			}
+			if got := slices.Sorted(slices.Values(in.Loose)); len(idle) <= await.UnawaitedShownMax && !slices.Equal(got, idle) {
+				return fmt.Sprintf("nobody waits for %v, want %v", got, idle)
+			}
 			var held []string
 			for _, one := range in.Waits {
-				held = append(held, fmt.Sprint(one.Kind, name(one.Future), one.For, one.Since, one.Done, one.Pending, one.Orphan))
+				held = append(held, fmt.Sprint(one.Kind, name(one.Future), one.For, one.Since, one.Done, one.Pending, one.Leaves,
+					one.Orphan))
 			}
 			if !slices.Equal(held, waits) {
 				return fmt.Sprintf("%v wait, want %v", held, waits)

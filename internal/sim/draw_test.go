@@ -251,15 +251,23 @@ func (w *world) drawWaiting(ids []string) record.NewFuture {
 	t := w.T
 	n := w.drawKept()
 	n.ID, n.Kind = w.newID(), record.KindWait
-	w.drawDeadline(&n)
-	if waits := w.waitingIDs(); len(waits) > 0 && chance(t, "for one that waits", 25) {
+	if waits := w.waitingIDs(); len(waits) > 0 && chance(t, "for one that waits", 40) {
 		ids = waits
 	}
 	e, both := api.Expr{}, false
 	if chance(t, "both", 20) {
 		e, both = w.drawBoth(ids)
 	}
-	if !both {
+	switch {
+	case both:
+		w.drawDeadline(&n)
+	case chance(t, "for long", 25):
+		n.Sets, e.Op = "", api.OpAll // for what is decided from outside, one after the other, in any order
+		for _, name := range eventNames {
+			e.Of = append(e.Of, event(name))
+		}
+	default:
+		w.drawDeadline(&n)
 		e = w.drawExpr(oneOf(t, "depth", 0, 0, 1, 1, 2), ids)
 	}
 	var err error

@@ -329,6 +329,17 @@ func (o *Oracle) awaited(id string) bool {
 	return false
 }
 
+// Idle is the ids of the futures that are not settled and that nobody waits for.
+func (o *Oracle) Idle() (ids []string) {
+	for _, f := range o.futures {
+		if !f.State.Settled() && !o.awaited(f.ID) {
+			ids = append(ids, f.ID)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
 // Withdraw forgets a wait, if it is held: its caller has gone, or is answered.
 func (o *Oracle) Withdraw(w *Wait) {
 	at := slices.Index(o.waits, w)

@@ -54,6 +54,7 @@ var must = []string{
 	"failed with timeout", "failed with cancelled", "failed with connect", "failed with dependency_failed",
 
 	"a future waits", "a wait is over", "a wait was decided from the start", "a wait decided a wait",
+	"a wait is over that kept the order of its leaves over a death",
 	"a nested wait is over", "a wait ran out of time", "a fetch that waited never starts: dependency_failed",
 	"a fetch that waited never starts: deadline",
 	"a fetch that waited begins", "a fetch that waited is delayed", "a wait is over that outlived a server",
@@ -138,6 +139,9 @@ func (w *world) sawWaits(before []*Wait) {
 			}
 			if f.CreatedAt < record.TimeOf(w.origin) {
 				w.seen.saw("a wait is over that outlived a server")
+				if w.disordered[wait.Of] {
+					w.seen.saw("a wait is over that kept the order of its leaves over a death")
+				}
 			}
 		}
 		for _, l := range wait.done {

@@ -372,8 +372,10 @@ func (w *world) reborn() {
 	if len(w.oracle.orphans) > 0 {
 		w.seen.saw("restart with running")
 	}
-	if len(w.oracle.Stored.Leaves) > 0 {
+	w.disordered = map[string]bool{}
+	for id, leaves := range w.oracle.Stored.Leaves {
 		w.seen.saw("decided leaves outlived a server")
+		w.disordered[id] = !slices.IsSortedFunc(leaves, func(a, b record.Leaf) int { return a.N - b.N })
 	}
 	if len(w.oracle.cascade) > 0 {
 		w.seen.saw("a wait was decided by a server that begins")

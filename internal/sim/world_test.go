@@ -46,17 +46,19 @@ type world struct {
 	snapshot   Snapshot    // what it makes durable
 	lastTurn   record.Time // of the last turn
 
-	made     uint64             // ids so far
-	waits    int                // waits so far
-	ids      []string           // of futures that were ever asked for, chosen ones left out
-	groups   []string           // the same, of groups
-	births   map[string]int     // of futures
-	versions map[string]version // of each future, as last shown
-	lastKey  string             // that something was started for
-	keys     int                // that were remembered when it last rested
-	seen     sightings
-	failed   bool // it ends before its time: nothing more is checked
-	trace    hash.Hash64
+	made   uint64   // ids so far
+	waits  int      // waits so far
+	ids    []string // of futures that were ever asked for, chosen ones left out
+	groups []string // the same, of groups
+
+	disordered map[string]bool    // waits whose decided leaves outlived a server, in an order of their own
+	births     map[string]int     // of futures
+	versions   map[string]version // of each future, as last shown
+	lastKey    string             // that something was started for
+	keys       int                // that were remembered when it last rested
+	seen       sightings
+	failed     bool // it ends before its time: nothing more is checked
+	trace      hash.Hash64
 }
 
 type version struct {

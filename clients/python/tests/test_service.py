@@ -8,6 +8,7 @@ import datetime
 import os
 import unittest
 import uuid
+from collections.abc import Awaitable
 
 import awaitd
 
@@ -66,6 +67,57 @@ class Awaitables(ServiceTest):
         never = awaitd.CustomAwaitable(self.client, self.name("never"))
         with self.assertRaises(asyncio.TimeoutError):
             await asyncio.wait_for(never, 0.05)
+
+    async def test_they_come_in_the_order_in_which_they_complete(self) -> None:
+        first, second = (awaitd.CustomAwaitable(self.client, self.name(end)) for end in "ab")
+        promise = await self.client.promise()
+        seen: list[object] = []
+        awaitables: list[Awaitable[object]] = [first, promise, second]
+        for next_one in asyncio.as_completed(awaitables):
+            match len(seen):
+                case 0:
+                    await second.event.set(2)
+                case 1:
+                    await promise.resolve(3)
+                case 2:
+                    await first.event.set(1)
+            value = await next_one
+            seen.append(value.payload if isinstance(value, awaitd.EventState) else value)
+        self.assertEqual(seen, [2, 3, 1])
+
+    async def test_a_failure_is_that_of_asyncio(self) -> None:
+        rejected, resolved = await self.client.promise(), await self.client.promise()
+        await rejected.reject("no")
+        await resolved.resolve(7)
+        failure, value = await asyncio.gather(rejected, resolved, return_exceptions=True)
+        self.assertIsInstance(failure, awaitd.FailedError)
+        self.assertEqual(value, 7)
+
+        async def waits_for(awaitable: Awaitable[object]) -> None:
+            await awaitable
+
+        with self.assertRaises(ExceptionGroup) as raised:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(waits_for(rejected))
+                tasks.create_task(waits_for(awaitd.CustomAwaitable(self.client, self.name("never"))))
+        self.assertIsInstance(raised.exception.exceptions[0], awaitd.FailedError)
+
+    async def test_what_asyncio_cancels_is_held_no_longer(self) -> None:
+        never = [awaitd.CustomAwaitable(self.client, self.name(end)) for end in "ab"]
+        names = [awaitable.event.name for awaitable in never]
+
+        async def held() -> int:
+            waits = (await self.client.loop())["waits"]
+            return sum(any(name in str(wait["for"]) for name in names) for wait in waits if "for" in wait)
+
+        gathered = asyncio.gather(*never)
+        while await held() < 2:
+            pass
+        gathered.cancel()
+        with self.assertRaises(asyncio.CancelledError):
+            await gathered
+        while await held() > 0:
+            pass
 
     async def test_they_are_refs(self) -> None:
         await self.client.event(self.name("a")).set()

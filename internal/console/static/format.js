@@ -17,12 +17,14 @@ export function span(seconds) {
   return `${Math.floor(seconds / 86400)} d ${Math.floor((seconds % 86400) / 3600)} h`;
 }
 
-export const clock = (text) => (text ? new Date(text).toLocaleTimeString([], { hour12: false }) : "–");
-export const moment = (text) => (text ? new Date(text).toLocaleString([], { hour12: false }) : "–");
+// Sweden writes times as everybody can read them: 2026-11-27 13:30:31.
+export const clock = (text) => (text ? new Date(text).toLocaleTimeString("sv-SE") : "–");
+export const moment = (text) => (text ? new Date(text).toLocaleString("sv-SE") : "–");
 export const number = (n) => (n === null || n === undefined ? "–" : n.toLocaleString("en-US"));
 
 export function ms(n) {
   if (n === null || n === undefined || Number.isNaN(n)) return "–";
+  if (n === 0) return "0 ms";
   if (n < 1) return `${n.toFixed(2)} ms`;
   if (n < 1000) return `${n.toFixed(n < 10 ? 1 : 0)} ms`;
   return `${(n / 1000).toFixed(2)} s`;
@@ -66,6 +68,9 @@ export const countLeaves = (t) => (t.leaf ? 1 : t.parts.reduce((n, part) => n + 
 export function refersTo(t, ref) {
   return t.leaf ? t.ref === ref || t.ref === `future:${ref}` : t.parts.some((part) => refersTo(part, ref));
 }
+
+// line is an expression in one line.
+export const line = (t) => (t.leaf ? t.label : `${t.label}(${t.parts.map(line).join(", ")})`);
 
 // quote is text as one word of a POSIX shell.
 export const quote = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);

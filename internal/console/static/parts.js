@@ -1,6 +1,6 @@
 // Small pieces that several views are made of.
 import { html, useEffect, useRef, useState } from "./html.js";
-import { shortID, tree, countLeaves } from "./format.js";
+import { clock, countLeaves, number, shortID, since, tree } from "./format.js";
 
 export const State = ({ state, reason }) =>
   html`<span class=${`state ${state}`}>${state}${reason ? html`<small> ${reason.replace("_", " ")}</small>` : ""}</span>`;
@@ -26,11 +26,14 @@ export function Copy({ text }) {
   return html`<button class="small" onClick=${copy}>${copied ? "Copied" : "Copy"}</button>`;
 }
 
-// Tree shows a wait expression; each leaf is as outcomes says, by its ref or its number in the expression.
-export function Tree({ expr, outcomes, summary }) {
+// Tree shows a wait expression; each leaf is as outcomes says, by its ref or its number in the expression. Of a large
+// one the first leaves are shown.
+export function Tree({ expr, outcomes }) {
   const root = tree(expr);
+  const rest = countLeaves(root) - leavesShownMax;
   let n = 0;
   const draw = (node) => {
+    if (n === leavesShownMax) return null;
     if (node.leaf) {
       const outcome = (outcomes && (outcomes.get(node.ref) || outcomes.get(n))) || "pending";
       n += 1;
@@ -38,12 +41,28 @@ export function Tree({ expr, outcomes, summary }) {
     }
     return html`<li><span class="op">${node.label}</span><ul>${node.parts.map(draw)}</ul></li>`;
   };
-  const large = countLeaves(root) > leavesShownMax;
-  if (large) return html`<p class="mono">${root.label} · ${countLeaves(root)} leaves ${summary}</p>`;
-  return html`<ul class="tree" aria-label="Wait expression">${draw(root)}</ul>`;
+  return html`<ul class="tree" aria-label="Wait expression">${draw(root)}</ul>${rest > 0 && html`<p class="pale">and ${number(rest)} more</p>`}`;
 }
 
-const leavesShownMax = 200;
+// leavesShownMax is of how many leaves the server tells how they stand.
+const leavesShownMax = 100;
+
+// Wait is somebody who waits, as /loop shows it.
+export function Wait({ wait, now }) {
+  const who = wait.future ? html`<${FutureLink} id=${wait.future} />` : { http: "a request", stream: "a stream" }[wait.kind];
+  const tall = wait.leaves.length > 12 ? { tabindex: 0, role: "region", "aria-label": "A long wait" } : {};
+  return html`<div class="card wait" ...${tall}>
+    <p class="pale">${who}, for ${since(wait.since, now)}${wait.for && ` · ${number(wait.done)} of ${number(wait.done + wait.pending)} decided`}
+      ${wait.orphan && html` <span class="state cancelled" title="All that is pending are events that no pending future is to set.">only from outside</span>`}</p>
+    ${wait.for ? html`<${Tree} expr=${wait.for} outcomes=${new Map(wait.leaves.map((outcome, n) => [n, outcome]))} />` : html`<p class="mono">all futures</p>`}
+  </div>`;
+}
+
+// Pages turns pages, if there are any to turn.
+export const Pages = ({ newer, older, back = "Back", on = "More", children }) =>
+  newer || older
+    ? html`<nav class="bar" aria-label="Pages"><button disabled=${!newer} onClick=${newer}>${back}</button>${children}<button disabled=${!older} onClick=${older}>${on}</button></nav>`
+    : null;
 
 function link(node) {
   if (node.ref.startsWith("event:")) return html`<a class="mono" href=${`#/events/${encodeURIComponent(node.ref.slice(6))}`}>${node.label}</a>`;
@@ -58,33 +77,40 @@ const colour = (name) => getComputedStyle(document.documentElement).getPropertyV
 // windowSeconds is how far back a chart looks at least.
 const windowSeconds = 60;
 
-// Chart draws series over the last minutes. rows is [[seconds…], [values…]…]; series [{label, colour}].
-export function Chart({ title, rows, series, format }) {
+// steps are those of an axis: whole numbers for what is counted.
+const steps = [1, 2, 5].flatMap((n) => Array.from({ length: 9 }, (_, e) => n * 10 ** e)).sort((a, b) => a - b);
+
+// clockWithin is a time of day where there is room for it: not over the figures to the left, nor over the edge.
+function clockWithin(u, seconds) {
+  const at = u.valToPos(seconds, "x");
+  return at > 28 && at < u.over.clientWidth - 16 ? clock(seconds * 1000) : "";
+}
+
+// Chart draws series over the last minutes. rows is [[seconds…], [values…]…]; series [{label, colour}]. Above it stand
+// the values under the pointer, else the newest.
+export function Chart({ title, rows, series, format, counts }) {
   const box = useRef(null);
   const chart = useRef(null);
+  const [under, setUnder] = useState(null);
   useEffect(() => {
     const build = () => {
       if (!box.current) return; // the page has been left before it was painted
       if (chart.current) chart.current.destroy();
-      const axis = { stroke: colour("--pale"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false } };
+      const axis = { stroke: colour("--pale"), font: "12px system-ui, sans-serif", grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false } };
       chart.current = new uPlot(
         {
           width: box.current.clientWidth,
           height: 150,
-          cursor: { y: false },
-          legend: { live: true },
+          padding: [8, 12, 0, 0],
+          cursor: { y: false, points: { show: true } },
+          legend: { show: false },
+          hooks: { setCursor: [(u) => setUnder(u.cursor.left >= 0 ? u.cursor.idx : null)] },
           scales: { x: { range: (u, first, last) => [Math.min(first, last - windowSeconds), last] }, y: { range: (u, least, most) => [0, most > 0 ? most * 1.15 : 1] } },
-          axes: [{ ...axis, space: 60 }, { ...axis, size: 56, values: (u, all) => all.map((v) => format(v)) }],
-          series: [
-            { value: (u, v) => (v ? new Date(v * 1000).toLocaleTimeString([], { hour12: false }) : "") },
-            ...series.map((s) => ({
-              label: s.label,
-              stroke: colour(s.colour),
-              width: 2,
-              points: { show: false },
-              value: (u, v) => format(v),
-            })),
+          axes: [
+            { ...axis, space: 72, size: 28, values: (u, all) => all.map((v) => clockWithin(u, v)) },
+            { ...axis, size: 60, ...(counts && { incrs: steps }), values: (u, all) => all.map((v) => format(v)) },
           ],
+          series: [{}, ...series.map((s) => ({ stroke: colour(s.colour), width: 2, points: { show: false } }))],
         },
         rows,
         box.current,
@@ -98,7 +124,10 @@ export function Chart({ title, rows, series, format }) {
     return () => (resized.disconnect(), removeEventListener("theme", build), chart.current.destroy());
   }, []);
   useEffect(() => chart.current && chart.current.setData(rows), [rows]);
-  return html`<figure class="chart"><figcaption>${title}</figcaption><div ref=${box}></div></figure>`;
+  const shown = under ?? rows[0].length - 1;
+  return html`<figure class="chart">
+    <figcaption>${title} <span class="legend">${series.map((s, n) => html`<span><i class=${`swatch ${s.colour.slice(2)}`}></i>${series.length > 1 && `${s.label} `}<b>${format(rows[n + 1][shown])}</b></span>`)}</span></figcaption>
+    <div ref=${box}></div></figure>`;
 }
 
 // Value shows a JSON value, or text, as it is.

@@ -16,7 +16,7 @@ const loop = {
   now: at(0), uptime_seconds: 93784, turns: 1843221, callbacks: 5120033, ready: 0, timers: 4211, tasks: 0,
   slow_callbacks: { count: 1, recent: [{ name: "await.turn", took_ms: 131, at: at(-900) }] },
   lag_ms: { last: 0.31, max: 14.2 }, inbox: { requests: 3, requests_max: 16384 },
-  futures: { pending: 4310, running: 212, queued: 98 }, workers: { busy: 212, max: 256 },
+  futures: { pending: 4310, running: 212, queued: 98, unawaited: 2 }, workers: { busy: 212, max: 256 },
   waiters: 1840, events: 312, commit: { in_flight: true, last_ms: 1.4 },
 };
 const n = 180;
@@ -45,8 +45,11 @@ const timer = { ...failing, id: "fut_01M829CZZZZZZZZZZZZZZZZZZZ", kind: "timer",
 const refused = { ...done, id: "fut_01M829CYYYYYYYYYYYYYYYYYYY", state: "failed", result: null, error: { type: "egress_denied", message: "The rules of this server do not allow the target." } };
 const event = { name: "tests-passed", set: true, generation: 3, set_at: at(-64), expires_at: null, payload: { content_type: "application/json", json: { sha: "4f2a" } } };
 const waits = [
-  { since: at(-31), kind: "http", for: { all: ["event:tests-passed", { any: [failing.id, "sleep:10m"] }, "event:approved"] }, outcome: "pending", done: 1, pending: 3, leaves: ["satisfied", "pending", "pending", "pending"] },
-  { since: at(-4), kind: "http", for: { at_least: 2, of: ["event:eu-done", "event:us-done", "event:asia-done"] }, outcome: "pending", done: 0, pending: 3 },
+  { since: at(-31), kind: "http", for: { all: ["event:tests-passed", { any: [failing.id, "sleep:10m"] }, "event:approved"] }, outcome: "pending", done: 2, pending: 2, leaves: ["satisfied", "failed", "pending", "pending"] },
+  { since: at(-12), kind: "future", future: done.id, for: { all: ["event:eu-done", "event:approved"] }, outcome: "pending", done: 1, pending: 1, leaves: ["satisfied", "pending"], orphan: true },
+  { since: at(-9), kind: "stream", outcome: "pending", done: 0, pending: 1, leaves: [] },
+  { since: at(-7), kind: "http", for: { all: Array.from({ length: 1200 }, (_, n) => `event:shard-${n}`) }, outcome: "pending", done: 40, pending: 1160, leaves: Array.from({ length: 100 }, (_, n) => (n % 3 ? "pending" : "satisfied")) },
+  { since: at(-4), kind: "http", for: { at_least: 2, of: ["event:eu-done", "event:us-done", "event:asia-done"] }, outcome: "pending", done: 0, pending: 3, leaves: ["pending", "pending", "pending"] },
 ];
 const limits = [
   { key: "api.example.com", in_flight: 8, concurrency: 8, queued: 98, rate: 100, period: "1s", circuit: { state: "closed", next_probe_at: null } },
@@ -65,7 +68,8 @@ const stories = [
   ["A future that was refused", html`<${FuturePage} id=${refused.id} f=${refused} />`],
   ["Events", html`<${EventsPage} page=${{ events: [event, { ...event, name: "approved", set: false, payload: null }] }} prefix="" find=${nothing} />`],
   ["An event", html`<${EventPage} id=${event.name} e=${event} seen=${[event, { ...event, generation: 2, set_at: at(-400) }]} waits=${waits.slice(0, 1)} />`],
-  ["Waits", html`<${WaitsPage} waits=${waits} total=${1840} />`],
+  ["Waits", html`<${WaitsPage} loop=${{ ...loop, waits, unawaited: [timer.id, "approval:42"] }} />`],
+  ["Waits, none", html`<${WaitsPage} loop=${{ ...loop, waiters: 0, waits: [], unawaited: [], futures: { unawaited: 0 } }} />`],
   ["Limits", html`<${LimitsPage} page=${{ limits }} />`],
   ["Try it", html`<${Try} />`],
   ["A fault", html`<${FuturesPage} error=${new Error("The server is shutting down.")} filter=${filter} change=${nothing} live=${true} setLive=${nothing} number=${1} />`],

@@ -3,7 +3,7 @@ import { html, useEffect, useState } from "../html.js";
 import { call } from "../api.js";
 import { useAction, useNews, useNow, usePoll } from "../hooks.js";
 import { moment, refersTo, since, tree } from "../format.js";
-import { Fault, Tree, Value } from "../parts.js";
+import { Fault, Value, Wait } from "../parts.js";
 import { payloadLine } from "./events.js";
 
 const seenMax = 20;
@@ -36,11 +36,11 @@ export function EventPage({ id, e, error, seen, waits, changed }) {
       <${Value} value=${e.payload.json !== undefined ? e.payload.json : e.payload.text !== undefined ? e.payload.text : "(binary)"} /></section>`}
     <section><h2>Who waits <small>${waits.length}, this page among them</small></h2>
       ${waits.length === 0 && html`<p class="pale">Nobody waits for it right now.</p>`}
-      ${waits.map((w) => html`<div class="card"><p class="pale">since ${since(w.since, now)}</p><${Tree} expr=${w.for} /></div>`)}
+      <div class="cards">${waits.map((w) => html`<${Wait} wait=${w} now=${now} />`)}</div>
     </section>
     <section><h2>Generations <small>seen from here</small></h2>
       ${seen.length === 0 && html`<p class="pale">It was never set.</p>`}
-      <ol class="generations">${seen.map((g) => html`<li><strong>${g.generation}</strong> ${moment(g.set_at)} <span class="mono">${payloadLine(g.payload)}</span></li>`)}</ol>
+      <ol class="generations">${seen.map((g) => html`<li><strong>${g.generation}</strong> <span>${moment(g.set_at)}</span> <span class="mono">${payloadLine(g.payload)}</span></li>`)}</ol>
     </section>
   `;
 }

@@ -2,7 +2,7 @@
 import { html, useState } from "../html.js";
 import { usePoll, useNow } from "../hooks.js";
 import { since } from "../format.js";
-import { Empty, EventLink, Fault } from "../parts.js";
+import { Empty, EventLink, Fault, Pages } from "../parts.js";
 
 const refreshMs = 2000;
 
@@ -34,23 +34,23 @@ export function EventsPage({ page, error, prefix, find, newer, older }) {
     <h1>Events</h1>
     <form class="bar" onSubmit=${open}>
       <label>begins with <input value=${prefix} onChange=${(e) => find(e.target.value.trim())} /></label>
-      <label>any name <input value=${name} onInput=${(e) => setName(e.target.value)} placeholder="deploy-ok" /></label>
+      <label>open by name <input value=${name} onInput=${(e) => setName(e.target.value)} placeholder="deploy-ok" /></label>
       <button disabled=${!name.trim()}>Open</button>
     </form>
     <${Fault} error=${error} />
     ${page && page.events.length === 0 && html`<${Empty}>No event is remembered. Any name exists as soon as somebody sets it or waits for it.<//>`}
     ${page && page.events.length > 0 && html`
-      <div class="scroll" tabindex="0" role="region" aria-label="Events"><table>
+      <div class="scroll rows" tabindex="0" role="region" aria-label="Events"><table>
         <thead><tr><th>Event</th><th>Flag</th><th>Generation</th><th>Last set</th><th>Payload</th></tr></thead>
         <tbody>${page.events.map((e) => html`<tr key=${e.name}>
           <td><${EventLink} name=${e.name} /></td>
           <td><span class=${`state ${e.set ? "succeeded" : "pending"}`}>${e.set ? "set" : "clear"}</span></td>
-          <td class="figure">${e.generation}</td>
-          <td>${e.set_at ? `${since(e.set_at, now)} ago` : "–"}</td>
+          <td class="figure" data-name="generation">${e.generation}</td>
+          <td data-name="last set">${e.set_at ? `${since(e.set_at, now)} ago` : "–"}</td>
           <td class="what mono">${payloadLine(e.payload)}</td>
         </tr>`)}</tbody>
       </table></div>
-      <nav class="bar" aria-label="Pages"><button disabled=${!newer} onClick=${newer}>Back</button><button disabled=${!older} onClick=${older}>More</button></nav>`}
+      <${Pages} newer=${newer} older=${older} />`}
   `;
 }
 

@@ -94,7 +94,7 @@ function Timeline({ f, now }) {
     ${rows.length === 0 && html`<p class="pale">${f.state === "running" ? "The first one is under way." : "None yet."}</p>`}
     <ol class="timeline">${rows.map((a) => html`<li>
       <span class="n">${a.n}</span>
-      <span class="track"><span class=${`mark ${verdict(a)}`} style=${{ left: at(a.start), width: `max(4px, calc(${at(a.end)} - ${at(a.start)}))` }}></span></span>
+      <span class="track"><span class=${`mark ${verdict(a)}`} style=${{ left: `min(${at(a.start)}, calc(100% - 6px))`, width: `max(6px, calc(${at(a.end)} - ${at(a.start)}))` }}></span></span>
       <span class="says">${a.status || ""} ${a.error ? a.error.type : ""} · ${clock(a.at)} · ${ms(a.duration_ms)}${a.error ? html`<br /><small>${a.error.message}</small>` : ""}</span>
     </li>`)}</ol></section>`;
 }

@@ -1,8 +1,8 @@
 // Futures, newest first: filtered by the server, a page at a time.
 import { html, useState } from "../html.js";
 import { useNews, usePoll, useNow } from "../hooks.js";
-import { since, until } from "../format.js";
-import { Empty, Fault, FutureLink, Labels, State } from "../parts.js";
+import { line, since, tree, until } from "../format.js";
+import { Empty, Fault, FutureLink, Labels, Pages, State } from "../parts.js";
 
 const refreshMs = 500;
 const pageSize = 50;
@@ -48,15 +48,11 @@ export function FuturesPage({ page, error, filter, change, live, setLive, newer,
     <${Fault} error=${error} />
     ${page && page.futures.length === 0 && html`<${Empty}>No future is like that. <a href="#/try">Submit one</a>.<//>`}
     ${page && page.futures.length > 0 && html`
-      <div class="scroll" tabindex="0" role="region" aria-label="Futures"><table>
+      <div class="scroll rows" tabindex="0" role="region" aria-label="Futures"><table>
         <thead><tr><th>Future</th><th>Kind</th><th>State</th><th>What</th><th>Attempts</th><th>Age</th><th>Labels</th></tr></thead>
         <tbody>${page.futures.map((f) => html`<${Row} key=${f.id} f=${f} now=${now} />`)}</tbody>
       </table></div>
-      <nav class="bar" aria-label="Pages">
-        <button disabled=${!newer} onClick=${newer}>Newer</button>
-        <span>page ${number}</span>
-        <button disabled=${!older} onClick=${older}>Older</button>
-      </nav>`}
+      <${Pages} newer=${newer} older=${older} back="Newer" on="Older"><span>page ${number}</span><//>`}
   `;
 }
 
@@ -66,14 +62,15 @@ function Row({ f, now }) {
     <td>${f.kind}</td>
     <td><${State} state=${f.state} reason=${f.reason} /></td>
     <td class="what" title=${f.request && f.request.url}>${what(f, now)}</td>
-    <td class="figure">${f.kind === "fetch" ? f.attempts.length : ""}</td>
-    <td class="figure">${since(f.created_at, now)}</td>
+    <td class="figure" data-name=${f.kind === "fetch" ? "attempts" : undefined}>${f.kind === "fetch" ? f.attempts.length : ""}</td>
+    <td class="figure" data-name="age">${since(f.created_at, now)}</td>
     <td><${Labels} labels=${f.labels} /></td>
   </tr>`;
 }
 
 function what(f, now) {
   if (f.request) return `${f.request.method} ${f.request.url}`;
+  if (f.for) return line(tree(f.for));
   if (f.kind === "timer") return f.due_at ? `due ${until(f.due_at, now)}` : "";
   return "";
 }

@@ -2,7 +2,7 @@
 import { html, useState } from "../html.js";
 import { usePoll, useNow } from "../hooks.js";
 import { number, until } from "../format.js";
-import { Empty, Fault } from "../parts.js";
+import { Empty, Fault, Pages } from "../parts.js";
 
 export function Limits() {
   const [cursors, setCursors] = useState([""]);
@@ -21,16 +21,16 @@ export function LimitsPage({ page, error, older, newer }) {
     <h1>Limits</h1>
     <${Fault} error=${error} />
     ${page && page.limits.length === 0 && html`<${Empty}>No target has been asked lately.<//>`}
-    ${page && page.limits.length > 0 && html`<div class="scroll" tabindex="0" role="region" aria-label="Limits"><table>
+    ${page && page.limits.length > 0 && html`<div class="scroll rows" tabindex="0" role="region" aria-label="Limits"><table>
       <thead><tr><th>Key</th><th>In flight</th><th>Queued</th><th>Rate</th><th>Circuit</th><th>Next probe</th></tr></thead>
       <tbody>${page.limits.map((l) => html`<tr key=${l.key}>
         <td class="mono">${l.key}</td>
-        <td class="figure">${number(l.in_flight)}${l.concurrency ? ` of ${number(l.concurrency)}` : ""}</td>
-        <td class="figure">${number(l.queued)}</td>
-        <td>${l.rate ? `${l.rate} per ${l.period || "1s"}` : "–"}</td>
-        <td><span class=${`state ${circuits[l.circuit.state]}`}>${l.circuit.state.replace("_", " ")}</span></td>
-        <td>${l.circuit.next_probe_at ? until(l.circuit.next_probe_at, now) : "–"}</td>
+        <td class="figure" data-name="in flight">${number(l.in_flight)}${l.concurrency ? ` of ${number(l.concurrency)}` : ""}</td>
+        <td class="figure" data-name="queued">${number(l.queued)}</td>
+        <td data-name="rate">${l.rate ? `${l.rate} per ${l.period || "1s"}` : "–"}</td>
+        <td data-name="circuit"><span class=${`state ${circuits[l.circuit.state]}`}>${l.circuit.state.replace("_", " ")}</span></td>
+        <td data-name="next probe">${l.circuit.next_probe_at ? until(l.circuit.next_probe_at, now) : "–"}</td>
       </tr>`)}</tbody></table></div>
-      <nav class="bar" aria-label="Pages"><button disabled=${!newer} onClick=${newer}>Back</button><button disabled=${!older} onClick=${older}>More</button></nav>`}
+      <${Pages} newer=${newer} older=${older} />`}
   `;
 }

@@ -2,7 +2,7 @@
 import { html, useEffect, useRef, useState } from "../html.js";
 import { send } from "../api.js";
 import { useStream } from "../hooks.js";
-import { ms, number, span } from "../format.js";
+import { clock, ms, number, span } from "../format.js";
 import { parse, quantile } from "../metrics.js";
 import { Chart, Fault } from "../parts.js";
 
@@ -38,7 +38,7 @@ export function Overview() {
 // columns of the samples, in the order of rows.
 const columns = {
   lag: (l) => l.lag_ms.last,
-  turns: (l, last) => (last ? (l.turns - last.turns) / Math.max(0.001, (Date.parse(l.now) - Date.parse(last.now)) / 1000) : null),
+  turns: (l, last) => (last ? Math.round((l.turns - last.turns) / Math.max(0.001, (Date.parse(l.now) - Date.parse(last.now)) / 1000)) : null),
   pending: (l) => l.futures.pending,
   running: (l) => l.futures.running,
   queued: (l) => l.futures.queued,
@@ -66,11 +66,11 @@ export function OverviewPage({ loop, wake, error, history }) {
     ${loop && html`<${Tiles} loop=${loop} wake=${wake} />`}
     <div class="charts">
       <${Chart} title="Loop lag" format=${ms} rows=${of("lag")} series=${[{ label: "late by", colour: "--accent" }]} />
-      <${Chart} title="Turns a second" format=${number} rows=${of("turns")} series=${[{ label: "turns", colour: "--accent" }]} />
-      <${Chart} title="Fetches" format=${number} rows=${of("running", "queued")}
+      <${Chart} counts title="Turns a second" format=${number} rows=${of("turns")} series=${[{ label: "turns", colour: "--accent" }]} />
+      <${Chart} counts title="Fetches" format=${number} rows=${of("running", "queued")}
         series=${[{ label: "in flight", colour: "--accent" }, { label: "queued", colour: "--warn" }]} />
-      <${Chart} title="Pending futures" format=${number} rows=${of("pending")} series=${[{ label: "pending", colour: "--accent" }]} />
-      <${Chart} title="Waiters" format=${number} rows=${of("waiters")} series=${[{ label: "parked", colour: "--accent" }]} />
+      <${Chart} counts title="Pending futures" format=${number} rows=${of("pending")} series=${[{ label: "pending", colour: "--accent" }]} />
+      <${Chart} counts title="Waiters" format=${number} rows=${of("waiters")} series=${[{ label: "parked", colour: "--accent" }]} />
       <${Chart} title="Wake latency" format=${ms} rows=${of("wake50", "wake99")}
         series=${[{ label: "p50", colour: "--accent" }, { label: "p99", colour: "--warn" }]} />
     </div>
@@ -79,15 +79,15 @@ export function OverviewPage({ loop, wake, error, history }) {
 }
 
 function Tiles({ loop, wake }) {
-  const tile = (label, value, note) => html`<div class="tile"><dt>${label}</dt><dd>${value} ${note && html`<small>${note}</small>`}</dd></div>`;
+  const tile = (label, value, note) => html`<div class="tile"><dt>${label}</dt><dd>${value} <small>${note}</small></dd></div>`;
   return html`<dl class="tiles">
     ${tile("Loop lag", ms(loop.lag_ms.last), `most ${ms(loop.lag_ms.max)}`)}
     ${tile("In flight", `${number(loop.workers.busy)}`, `of ${number(loop.workers.max)} workers`)}
-    ${tile("Queued", number(loop.futures.queued))}
-    ${tile("Pending", number(loop.futures.pending), "futures")}
-    ${tile("Waiters", number(loop.waiters))}
-    ${tile("Events", number(loop.events))}
-    ${tile("Wake p50", ms(wake && wake.p50))}
+    ${tile("Queued", number(loop.futures.queued), "for a worker")}
+    ${tile("Pending", number(loop.futures.pending), `${number(loop.futures.unawaited)} unawaited`)}
+    ${tile("Waiters", number(loop.waiters), "requests held")}
+    ${tile("Events", number(loop.events), "remembered")}
+    ${tile("Wake p50", ms(wake && wake.p50), Number.isNaN(wake && wake.p50) ? "nobody woken" : `p99 ${ms(wake && wake.p99)}`)}
     ${tile("Last commit", ms(loop.commit.last_ms), `up ${span(Math.floor(loop.uptime_seconds))}`)}
   </dl>`;
 }
@@ -97,6 +97,6 @@ function Slow({ slow }) {
   return html`<section><h2>Slow callbacks <small>${number(slow.count)} since the start</small></h2>
     <div class="scroll" tabindex="0" role="region" aria-label="Slow callbacks"><table>
       <thead><tr><th>Name</th><th>Took</th><th>At</th></tr></thead>
-      <tbody>${slow.recent.map((s) => html`<tr><td class="mono">${s.name}</td><td>${ms(s.took_ms)}</td><td>${new Date(s.at).toLocaleTimeString()}</td></tr>`)}</tbody>
+      <tbody>${slow.recent.map((s) => html`<tr><td class="mono">${s.name}</td><td>${ms(s.took_ms)}</td><td>${clock(s.at)}</td></tr>`)}</tbody>
     </table></div></section>`;
 }

@@ -20,13 +20,13 @@ function TryFetch() {
   const field = (name, label, more = {}) => html`<label>${label}<input value=${f[name]} onInput=${set(name)} ...${more} /></label>`;
   return html`<section class="card"><h2>A fetch</h2>
     <form onSubmit=${(e) => (e.preventDefault(), run())}>
-      <div class="row"><label>method<select value=${f.method} onChange=${set("method")}>${methods.map((m) => html`<option>${m}</option>`)}</select></label>
+      <div class="row"><label class="narrow">method<select value=${f.method} onChange=${set("method")}>${methods.map((m) => html`<option>${m}</option>`)}</select></label>
         <label class="wide">URL<input required type="url" placeholder="https://api.example.com/data" value=${f.url} onInput=${set("url")} /></label></div>
       <label>headers, one a line<textarea rows="2" class="mono" placeholder="Accept: application/json" value=${f.headers} onInput=${set("headers")}></textarea></label>
       <label>body<textarea rows="3" class="mono" value=${f.body} onInput=${set("body")}></textarea></label>
       <div class="row">${field("attempts", "attempts", { inputmode: "numeric", placeholder: "4" })}${field("delay", "delay", { placeholder: "0s" })}${field("labels", "labels", { placeholder: "order:42" })}</div>
       <${Curl} path="/fetch" document=${document} />
-      <button class="primary" disabled=${busy || !f.url}>Submit</button>
+      <div class="bar"><button class="primary" disabled=${busy || !f.url}>Submit</button></div>
     </form>
     <${Fault} error=${error} />
     ${made && html`<p role="status">Submitted: <${FutureLink} id=${made.id} /></p>`}
@@ -69,7 +69,7 @@ function TryWait() {
       <div class="row"><label>until<select value=${w.op} onChange=${set("op")}><option value="all">all</option><option value="any">any</option><option value="at_least">at least</option></select></label>
         ${w.op === "at_least" && html`<label>k<input inputmode="numeric" value=${w.k} onInput=${set("k")} /></label>`}
         <label>timeout<input value=${w.timeout} onInput=${set("timeout")} /></label></div>
-      <label>of, one a line: <code>event:NAME</code>, a future's id, <code>sleep:5s</code><textarea rows="4" class="mono" value=${w.refs} onInput=${set("refs")}></textarea></label>
+      <label><span>of, one a line: <code>event:NAME</code>, a future's id, <code>sleep:5s</code></span><textarea rows="4" class="mono" value=${w.refs} onInput=${set("refs")}></textarea></label>
       <${Curl} path="/wait" document=${document} />
       <div class="bar"><button class="primary" disabled=${busy || !refs.length}>${busy ? "Waiting…" : "Wait"}</button>
         <a href=${`#/waits?for=${encodeURIComponent(JSON.stringify(expr))}`}>Watch its leaves</a></div>

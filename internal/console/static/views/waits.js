@@ -2,31 +2,32 @@
 import { html, useEffect, useRef, useState } from "../html.js";
 import { follow } from "../api.js";
 import { useNow, useStream } from "../hooks.js";
-import { since } from "../format.js";
-import { Empty, Fault, Tree } from "../parts.js";
+import { number } from "../format.js";
+import { Empty, Fault, FutureLink, Tree, Wait } from "../parts.js";
 
 export function Waits({ query }) {
   const [loop, error] = useStream("/loop");
-  return html`<${WaitsPage} waits=${loop && loop.waits} total=${loop && loop.waiters} error=${error}
+  return html`<${WaitsPage} loop=${loop} error=${error}
     own=${html`<${OwnWait} given=${query.get("for") || ""} />`} />`;
 }
 
-export function WaitsPage({ waits, total, error, own }) {
+export function WaitsPage({ loop, error, own }) {
   const now = useNow();
+  const { waits, unawaited, futures } = loop || {};
   return html`
     <h1>Waits</h1>
     ${own}
-    <h2>Held now <small>${total ?? ""}</small></h2>
     <${Fault} error=${error} />
-    ${waits && waits.length === 0 && html`<${Empty}>Nobody waits for anything.<//>`}
-    <div class="cards">${(waits || []).map((w) => html`<article class="card">
-      <p class="pale">${w.kind === "http" ? "a caller" : "a future"}, since ${since(w.since, now)} · ${w.done} of ${w.done + w.pending} decided</p>
-      ${w.for ? html`<${Tree} expr=${w.for} outcomes=${outcomesOf(w)} />` : html`<p class="mono">all futures</p>`}
-    </article>`)}</div>
+    ${loop && html`<section><h2>Who waits <small>${shown(waits.length, waits.length < 100 ? waits.length : loop.waiters)}</small></h2>
+      ${waits.length === 0 && html`<${Empty}>Nobody waits for anything.<//>`}
+      <div class="cards">${waits.map((w) => html`<${Wait} wait=${w} now=${now} />`)}</div></section>
+    <section><h2>What nobody waits for <small>${shown(unawaited.length, futures.unawaited)}</small></h2>
+      ${unawaited.length === 0 && html`<p class="pale">Somebody waits for each future that is not settled.</p>`}
+      <ul class="ids">${unawaited.map((id) => html`<li><${FutureLink} id=${id} /></li>`)}</ul></section>`}
   `;
 }
 
-const outcomesOf = (w) => new Map((w.leaves || []).map((outcome, n) => [n, outcome]));
+const shown = (some, all) => (some < all ? `${number(some)} of ${number(all)}, the longest first` : number(all));
 
 // OwnWait holds a wait from this page and shows each leaf as it completes.
 function OwnWait({ given }) {
