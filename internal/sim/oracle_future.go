@@ -322,7 +322,7 @@ func (o *Oracle) forget(id string) Answer {
 
 // outcome takes what one attempt brought home. Nobody wants it when its future has settled meanwhile.
 func (o *Oracle) outcome(c *record.Outcome) {
-	if !o.land(c.ID, &c.Attempt) {
+	if !o.land(c) {
 		return
 	}
 	if o.futures[c.ID] == nil || o.futures[c.ID].State != record.StateRunning {
