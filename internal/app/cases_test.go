@@ -131,7 +131,7 @@ type told struct {
 	Errors   []struct{ Pointer string }
 	ID       string
 	State    string
-	Attempts []struct{}
+	Attempts []struct{ Error *failed }
 	Result   *struct{ JSON cases.Reached }
 	Error    *failed
 	Callback *struct {
@@ -142,6 +142,18 @@ type told struct {
 }
 
 type failed struct{ Type string }
+
+// deniedLast reports whether the last attempt was refused and none before it was.
+func (a told) deniedLast() bool {
+	denied := 0
+	for _, made := range a.Attempts {
+		if made.Error != nil && made.Error.Type == "egress_denied" {
+			denied++
+		}
+	}
+	last := len(a.Attempts) - 1
+	return denied == 1 && a.Attempts[last].Error != nil && a.Attempts[last].Error.Type == "egress_denied"
+}
 
 // outcome submits a fetch, waits for it, and gives its outcome as the file would name it, once for each pointer at a
 // fault, and after a comma that of its callback.
@@ -163,7 +175,7 @@ func (w *wire) outcome(r *running, s cases.Step) (names []string, called string,
 		return []string{"denied"}, "", 0
 	case answer.State == "succeeded":
 		return []string{"ok@" + answer.Result.JSON.At}, w.called(r, s, answer.ID), 1
-	case answer.State == "failed" && answer.Error.Type == "egress_denied" && len(answer.Attempts) == 1:
+	case answer.State == "failed" && answer.Error.Type == "egress_denied" && answer.deniedLast():
 		return []string{"denied"}, "", 1
 	case answer.State == "failed":
 		return []string{answer.Error.Type}, "", 1

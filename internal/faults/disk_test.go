@@ -99,7 +99,7 @@ func TestKilledAtASyncUnderLoadItKeepsItsWord(t *testing.T) {
 			t.Errorf("it ended with %d:\n%s", code, l.said)
 		}
 		w.live(ctx)
-		w.readBack(ctx, before)
+		w.readBack(ctx, before, false)
 		before = w.history.length()
 		w.life.kill()
 	}

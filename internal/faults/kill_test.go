@@ -27,7 +27,7 @@ func TestKilledAtAnyTimeItKeepsItsWord(t *testing.T) {
 			early++
 		}
 		l := w.live(ctx)
-		w.readBack(ctx, before)
+		w.readBack(ctx, before, false)
 		before = w.history.length()
 		<-w.history.reached(1 + r.IntN(800))
 		l.kill()

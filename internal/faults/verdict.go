@@ -12,7 +12,7 @@ import (
 // verdict reads back everything that was ever touched, waits for what was ordered, and tells every fault there is:
 // none, if the server kept its word. The target must be calm, the clients at home and the last life alive.
 func (w *world) verdict(ctx context.Context) (faults []string) {
-	ends := w.readBack(ctx, 0)
+	ends := w.readBack(ctx, 0, true)
 	faults = append(faults, w.accused()...)
 	faults = append(faults, linearizable(w.history)...)
 	faults = append(faults, w.stories.faults...)
@@ -28,9 +28,10 @@ func (w *world) verdict(ctx context.Context) (faults []string) {
 
 const readers = 8
 
-// readBack reads, as calls like all others, what the history has touched since its operation number from: promises
-// and events as they stand, orders when they are settled. It returns how those stand; nil for those that are gone.
-func (w *world) readBack(ctx context.Context, from int) (ends map[string]*shownFuture) {
+// readBack reads, as calls like all others, what the history has touched since its operation number from, as it stands;
+// fetches to their end, if that is asked for. Some take a minute, in which clients would order more than can be done:
+// they must be at home then. It returns how those stand; nil for those that are gone.
+func (w *world) readBack(ctx context.Context, from int, toTheEnd bool) (ends map[string]*shownFuture) {
 	var mu sync.Mutex
 	var all sync.WaitGroup
 	ends = map[string]*shownFuture{}
@@ -40,7 +41,7 @@ func (w *world) readBack(ctx context.Context, from int) (ends map[string]*shownF
 			c := newClient(w, 1000+i)
 			defer c.http.CloseIdleConnections()
 			for o := range work {
-				f := c.readAgain(ctx, o, from == 0)
+				f := c.readAgain(ctx, o, toTheEnd)
 				mu.Lock()
 				ends[o.key] = f
 				mu.Unlock()

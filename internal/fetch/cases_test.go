@@ -189,11 +189,15 @@ func (w *caseWorld) outcome(r *rig, body []byte) []string {
 		return []string{"denied"}
 	}
 	out := r.fetch(w.T, req)
+	for n := 2; out.Retry; n++ {
+		if out.Attempt.Failure.Type == record.FailEgressDenied {
+			return []string{"denied, and tried again"}
+		}
+		out = r.attempt(w.T, req, n)
+	}
 	switch f := out.Attempt.Failure; {
 	case f == nil:
 		return []string{"ok@" + reachedAt(w.T, out.Result.Body.Inline)}
-	case f.Type == record.FailEgressDenied && out.Retry:
-		return []string{"denied, and tried again"}
 	case f.Type == record.FailEgressDenied:
 		return []string{"denied"}
 	default:
@@ -247,6 +251,9 @@ func (w *caseWorld) request(q *api.FetchRequest) *record.Request {
 	req.Headers = headersIn(q.Headers)
 	if q.MaxRedirects != nil {
 		req.RedirectsMax = *q.MaxRedirects
+	}
+	if q.Retry != nil && q.Retry.MaxAttempts != nil {
+		req.Retry.AttemptsMax = *q.Retry.MaxAttempts
 	}
 	req.Redact = q.Redact
 	return req

@@ -19,7 +19,7 @@ import (
 )
 
 // Target answers as each server of a file does. /to/STATUS?LOCATION redirects, the location being escaped; /close
-// closes its connection afterwards; everything says where it was reached, as a JSON object.
+// closes its connection afterwards, /busy does so with a 503; everything says where it was reached, as a JSON object.
 func Target(w http.ResponseWriter, r *http.Request) {
 	if status, found := strings.CutPrefix(r.URL.Path, "/to/"); found {
 		location, _ := url.PathUnescape(r.URL.RawQuery)
@@ -28,8 +28,12 @@ func Target(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(code)
 		return
 	}
-	if r.URL.Path == "/close" {
+	if r.URL.Path == "/close" || r.URL.Path == "/busy" {
 		w.Header().Set("Connection", "close")
+	}
+	if r.URL.Path == "/busy" {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
 	}
 	at := AddrOf(r.Context().Value(http.LocalAddrContextKey).(net.Addr))
 	w.Header().Set("Content-Type", "application/json")
