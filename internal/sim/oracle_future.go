@@ -275,11 +275,11 @@ func (o *Oracle) end(f *record.Future, s record.State, r *record.Result, failure
 	}
 	o.put(f)
 	o.stopWaiting(f.ID)
-	o.part(f)
 	o.meet(f.ID, 0)
 	if f.Kind == record.KindFetch {
 		o.delist(f)
 	}
+	o.part(f)
 	o.futureSettled(f)
 	if f.Sets != "" && s == record.StateSucceeded {
 		payload := &record.Payload{ContentType: "text/plain; charset=utf-8", Data: []byte(f.ID)}
