@@ -300,7 +300,6 @@ func (s *State) settle(f *future, e ending) {
 		}
 	})
 	s.stopWaiting(f)
-	s.part(f)
 	s.arm(f, 0)
 	s.delist(f)
 	s.pending--
@@ -311,6 +310,7 @@ func (s *State) settle(f *future, e ending) {
 	if f.audience != nil {
 		f.audience.waiters.Wake()
 	}
+	s.part(f) // only now: who waits for the group, too, is shown a member that is over
 	if f.fact.Sets != "" {
 		s.keepPromise(f.fact)
 	}
