@@ -56,7 +56,7 @@ func (a abort) release(k *Kernel) { k.fetcher.Abort(a.id) }
 
 // outcome takes the end of an attempt: the future settles, or waits for its next attempt.
 func (s *State) outcome(c *record.Outcome) {
-	if !s.land(c.ID, &c.Attempt) {
+	if !s.land(c) {
 		return
 	}
 	if strings.HasSuffix(c.ID, callbackJob) {

@@ -47,8 +47,12 @@ const (
 	bad
 )
 
-func verdictOf(a *record.Attempt) verdict {
-	if a.Failure == nil {
+func verdictOf(o *record.Outcome) verdict {
+	a := &o.Attempt
+	switch {
+	case o.Ours:
+		return neither
+	case a.Failure == nil:
 		return good
 	}
 	switch a.Failure.Type {

@@ -326,6 +326,22 @@ func TestAGroupOutlivesItsServer(t *testing.T) {
 	}
 }
 
+// Who waits for a member and for its group is told of the member first, also when that was still in a queue.
+func TestAMemberIsOverBeforeItsGroup(t *testing.T) {
+	limits := small()
+	limits.WorkersMax = 1
+	inHouse(t, limits, func(h *house) {
+		h.group(record.CreateGroup{ID: groupID("G")})
+		h.create(newFetch("running"), memberOf("G", newFetch("queued")))
+		w := h.wait(`{"all":["future:queued",` + groupExpr("G") + `]}`)
+		h.happens("cancel queued")
+		if got, want := w.now(), "failed: future:queued(failed) | group:"+groupID("G"); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+		h.wantStanding("G", "failed 0/0/0/1")
+	})
+}
+
 // A large group is cancelled a bounded number of members in a turn.
 func TestALargeGroupIsCancelledInBoundedTurns(t *testing.T) {
 	s := newState(DefaultLimits(), 1000, newTally(&Kernel{}))

@@ -199,19 +199,19 @@ func (s *State) takeOff(job string, f *future, h *host) {
 }
 
 // land ends what takeOff noted, and learns from how it went; false when the job is not under way.
-func (s *State) land(job string, a *record.Attempt) bool {
-	fl, ok := s.queue.flights[job]
+func (s *State) land(o *record.Outcome) bool {
+	fl, ok := s.queue.flights[o.ID]
 	if !ok {
 		return false
 	}
-	delete(s.queue.flights, job)
+	delete(s.queue.flights, o.ID)
 	s.running--
 	fl.host.running--
 	l := fl.lane
 	l.running--
 	s.wakeParked(fl.host)
 	before := l.circuit.State
-	s.changeCircuit(l, func(c *circuit) bool { return c.judge(s.at, fl.era, verdictOf(a)) })
+	s.changeCircuit(l, func(c *circuit) bool { return c.judge(s.at, fl.era, verdictOf(o)) })
 	s.tend(l)
 	s.flagCircuit(l, before)
 	return true

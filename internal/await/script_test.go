@@ -180,9 +180,12 @@ func (s *story) run(words []string) {
 			s.end(id, 200, nil, -1)
 		}
 	case "fail":
-		kind := record.FailureType(ids[len(ids)-1])
+		failure := &record.Failure{Type: record.FailureType(ids[len(ids)-1]), Message: "It failed."}
+		if failure.Type == "store" {
+			failure = &record.Failure{Type: record.FailProtocol, Message: storeFailed}
+		}
 		for _, id := range ids[:len(ids)-1] {
-			s.end(id, 0, &record.Failure{Type: kind, Message: "It failed."}, again)
+			s.end(id, 0, failure, again)
 		}
 	case "status":
 		for _, id := range ids[:len(ids)-1] {
@@ -264,6 +267,9 @@ func callbackOf(options map[string]string) *record.Callback {
 	return &record.Callback{URL: "http://" + host + "/hook", Headers: secret, On: on}
 }
 
+// storeFailed is a failure of ours.
+const storeFailed = "The answer could not be stored."
+
 // end is the outcome of the attempt of id that is under way.
 func (s *story) end(id string, status int, failure *record.Failure, again time.Duration) {
 	n, ok := s.flying[id]
@@ -272,6 +278,7 @@ func (s *story) end(id string, status int, failure *record.Failure, again time.D
 	}
 	delete(s.flying, id)
 	o := &record.Outcome{ID: id, Attempt: record.Attempt{N: n, Status: status, Failure: failure}}
+	o.Ours = failure != nil && failure.Message == storeFailed
 	if status != 0 {
 		o.Result = &record.Result{Status: status}
 	}

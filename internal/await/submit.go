@@ -311,6 +311,7 @@ func (s *State) settle(f *future, e ending) {
 	if f.audience != nil {
 		f.audience.waiters.Wake()
 	}
+	s.part(f) // only now: who waits for the group, too, is shown a member that is over
 	if f.fact.Sets != "" {
 		s.keepPromise(f.fact)
 	}

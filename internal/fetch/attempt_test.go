@@ -255,7 +255,7 @@ func TestAFailingStoreFailsTheAttempt(t *testing.T) {
 		breakIt(r.bodies)
 		out := r.fetch(t, request(target.url))
 		wantFailure(t, out, record.FailProtocol)
-		if out.Attempt.Failure.Message != failStore.message || !out.Retry || out.Result != nil {
+		if out.Attempt.Failure.Message != failStore.message || !out.Retry || out.Result != nil || !out.Ours {
 			t.Errorf("%s: %+v, retry %v", name, out.Attempt.Failure, out.Retry)
 		}
 		if !strings.Contains(r.log.String(), "disk full") {

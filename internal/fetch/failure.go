@@ -46,6 +46,11 @@ var (
 	failRequest  = &failure{record.FailProtocol, "The stored request does not keep the rules for a fetch.", true}
 )
 
+// ours reports whether the target had no part in f.
+func (f *failure) ours() bool {
+	return f == failStore || f == failPanic || f == failCompose || f == failRequest
+}
+
 func failTimeout(after time.Duration) *failure {
 	return &failure{record.FailTimeout, fmt.Sprintf("The attempt did not end within %s.", after), false}
 }

@@ -225,7 +225,7 @@ func (f *Fetcher) finish(job Job, start time.Time, e ending, status int) {
 	}
 	outcome := "succeeded"
 	if e.failure != nil {
-		out.Attempt.Failure = e.failure.record()
+		out.Attempt.Failure, out.Ours = e.failure.record(), e.failure.ours()
 		outcome = string(e.failure.kind)
 	}
 	if f.options.Observe != nil {

@@ -41,6 +41,7 @@ type NewFuture struct {
 type Outcome struct {
 	ID         string
 	Attempt    Attempt
+	Ours       bool          // it failed for reasons of the server, and says nothing of the target
 	Result     *Result       // the answer, also when its status was not accepted
 	Retry      bool          // another attempt is worth it and allowed
 	RetryAfter time.Duration // the wait before it, jitter included

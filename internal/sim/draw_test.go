@@ -407,7 +407,7 @@ func (w *world) drawWait(cold bool) *call {
 			{Op: api.OpFuture, Ref: oneOf(w.T, "future", ids...)}, event(oneOf(w.T, "event", eventNames...)),
 		}}
 		both = true
-	case chance(w.T, "both", 20):
+	case chance(w.T, "both", 40):
 		e, both = w.drawBoth(ids)
 	}
 	if !both {
@@ -465,12 +465,23 @@ func (w *world) drawLeaf(ids []string) api.Expr {
 	return api.Expr{Op: api.OpFuture, Ref: oneOf(t, "future", ids...)}
 }
 
-// drawBoth waits for a future and for the event that it sets, in either order.
+// drawBoth waits for a future and for the event that it sets, or for its group, in either order.
 func (w *world) drawBoth(ids []string) (api.Expr, bool) {
 	for _, id := range ids {
-		if f := w.oracle.Known(id); f != nil && f.Sets != "" {
-			both := []api.Expr{{Op: api.OpFuture, Ref: id}, {Op: api.OpEvent, Ref: f.Sets}}
-			if chance(w.T, "event first", 50) {
+		f := w.oracle.Known(id)
+		if f == nil {
+			continue
+		}
+		var feeds []api.Expr
+		if f.Sets != "" {
+			feeds = append(feeds, event(f.Sets))
+		}
+		if w.oracle.groups[f.Group] != nil {
+			feeds = append(feeds, inGroup(f.Group))
+		}
+		if len(feeds) > 0 {
+			both := []api.Expr{{Op: api.OpFuture, Ref: id}, oneOf(w.T, "feeds", feeds...)}
+			if chance(w.T, "the other first", 50) {
 				slices.Reverse(both)
 			}
 			return api.Expr{Op: oneOf(w.T, "op", api.OpAll, api.OpAny), Of: both}, true

@@ -20,9 +20,12 @@ func inGroup(id string) api.Expr { return api.Expr{Op: api.OpGroup, Ref: id} }
 var noGroup = "grp_" + strings.Repeat("0", 26)
 
 // openGroups are the latest of those that take members.
-func (w *world) openGroups() (ids []string) {
+func (w *world) openGroups() []string { return w.knownGroups(false) }
+
+// knownGroups are the latest of those that are closed, or not.
+func (w *world) knownGroups(closed bool) (ids []string) {
 	for _, id := range w.groups {
-		if g := w.oracle.groups[id]; g != nil && g.ClosedAt == 0 {
+		if g := w.oracle.groups[id]; g != nil && (g.ClosedAt != 0) == closed {
 			ids = append(ids, id)
 		}
 	}
@@ -53,7 +56,10 @@ func (w *world) drawGroup() *call {
 	case "cancel":
 		return w.cancelGroup(w.anyGroup())
 	case "renew":
-		return w.renewGroup(oneOf(w.T, "group", append(w.recentGroups(), w.openGroups()...)...))
+		if closed := w.knownGroups(true); len(closed) > 0 && chance(w.T, "closed", 40) {
+			return w.renewGroup(oneOf(w.T, "group", closed...))
+		}
+		return w.renewGroup(w.anyGroup())
 	}
 	t := w.T
 	c := &record.CreateGroup{

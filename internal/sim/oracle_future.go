@@ -245,7 +245,7 @@ func (o *Oracle) meet(id string, at record.Time) {
 }
 
 // settle ends f, which is a copy of the fact, for good; why is empty when it succeeds. An attempt that is under way is
-// aborted, secrets are forgotten, then everybody who waits is told, then the event is set.
+// aborted, secrets are forgotten, then everybody who waits is told, then the group, then the event is set.
 func (o *Oracle) settle(f *record.Future, s record.State, r *record.Result, why record.FailureType) *record.Future {
 	if f.State == record.StateRunning {
 		o.effects = append(o.effects, Effect{Does: Aborts, ID: f.ID})
@@ -281,6 +281,7 @@ func (o *Oracle) end(f *record.Future, s record.State, r *record.Result, failure
 	}
 	o.part(f)
 	o.futureSettled(f)
+	o.part(f)
 	if f.Sets != "" && s == record.StateSucceeded {
 		payload := &record.Payload{ContentType: "text/plain; charset=utf-8", Data: []byte(f.ID)}
 		o.raise(f.Sets, payload, true, 0)
@@ -322,7 +323,7 @@ func (o *Oracle) forget(id string) Answer {
 
 // outcome takes what one attempt brought home. Nobody wants it when its future has settled meanwhile.
 func (o *Oracle) outcome(c *record.Outcome) {
-	if !o.land(c.ID, &c.Attempt) {
+	if !o.land(c) {
 		return
 	}
 	if o.futures[c.ID] == nil || o.futures[c.ID].State != record.StateRunning {

@@ -290,15 +290,15 @@ func (o *Oracle) flag(k *key, op record.EventOp) {
 }
 
 // land is the end of an attempt, and what it says of the target; false when none of that name was under way.
-func (o *Oracle) land(id string, a *record.Attempt) bool {
-	fl, ok := o.flights[id]
+func (o *Oracle) land(c *record.Outcome) bool {
+	fl, ok := o.flights[c.ID]
 	if !ok {
 		return false
 	}
-	delete(o.flights, id)
+	delete(o.flights, c.ID)
 	k := o.key(fl.key)
 	before := k.circuit.State
-	if bad, says := judge(a); says && fl.era == k.era {
+	if bad, says := judge(&c.Attempt); says && !c.Ours && fl.era == k.era {
 		k.judged = append(k.judged, judgement{o.Now, bad})
 		k.learn(o.Now)
 	}

@@ -67,7 +67,7 @@ var must = []string{
 	"renew group", "renew group: unknown group", "renew group: group closed",
 	"submit: unknown group", "submit: group closed", "wait: unknown group",
 	"a group was satisfied", "a group was failed", "a group was taken up again", "closing a group cancelled members",
-	"a group was decided that outlived a server", "a wait was decided by a group",
+	"a group was decided that outlived a server", "a wait was decided by a group", "a member decided a wait for its group",
 	"a group was closed: cancelled", "a group was closed: deadline", "a group was closed: timeout",
 	"a group was closed: dependency_failed", "a group was closed: when its work was done",
 	"a group was closed that nobody joined", "a group was forgotten", "a group was forgotten that nobody joined",
@@ -188,6 +188,11 @@ func (w *world) races(t *record.Turn) *races {
 func (r *races) woke(wait *Wait) {
 	r.seen.saw("woken: " + string(wait.Answer.Outcome))
 	for _, l := range wait.Answer.Done {
+		if l.Future != nil && slices.ContainsFunc(wait.Answer.Pending, func(other Leaf) bool {
+			return other.Group != nil && other.Group.ID == l.Future.Group
+		}) {
+			r.seen.saw("a member decided a wait for its group")
+		}
 		if l.Group != nil && l.At > l.Group.CreatedAt {
 			r.seen.saw("a wait was decided by a group")
 		}
