@@ -263,8 +263,8 @@ func TestAMemberThatIsSettledWhileItQueuesIsShown(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		select {
 		case a := <-held.answer:
-			if a.Outcome != Failed || len(a.Pending) != 1 || a.Pending[0].Queue != 0 ||
-				a.Pending[0].Future.State != record.StateFailed {
+			if a.Outcome != Failed || len(a.Done) != 1 || a.Done[0].Future.State != record.StateFailed ||
+				len(a.Pending) != 1 || a.Pending[0].Group == nil {
 				t.Errorf("%+v", a)
 			}
 		case err := <-held.err:

@@ -302,7 +302,6 @@ func (s *State) settle(f *future, e ending) {
 	s.stopWaiting(f)
 	s.arm(f, 0)
 	s.delist(f)
-	s.part(f) // may wake somebody who is shown f: it stands in no row by then
 	s.pending--
 	s.tally.settled(f.fact)
 	if s.callBack(f); !f.fact.CallbackPending() {

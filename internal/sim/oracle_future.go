@@ -279,7 +279,6 @@ func (o *Oracle) end(f *record.Future, s record.State, r *record.Result, failure
 	if f.Kind == record.KindFetch {
 		o.delist(f)
 	}
-	o.part(f)
 	o.futureSettled(f)
 	o.part(f)
 	if f.Sets != "" && s == record.StateSucceeded {
