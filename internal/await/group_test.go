@@ -251,6 +251,31 @@ func TestClosingDoesNotUndoWhatIsDone(t *testing.T) {
 	}
 }
 
+// A member that is settled while it queues is shown to who waits for the group and for it as one that queues no more.
+func TestAMemberThatIsSettledWhileItQueuesIsShown(t *testing.T) {
+	inHouse(t, small(), func(h *house) {
+		h.group(record.CreateGroup{ID: groupID("G")})
+		queued := memberOf("G", newFetch("f"))
+		queued.Timeout = time.Second
+		h.submit("a", "b") // all workers are busy
+		h.create(queued)
+		held := h.wait(`{"all":[` + groupExpr("G") + `,"future:f"]}`)
+		time.Sleep(2 * time.Second)
+		select {
+		case a := <-held.answer:
+			if a.Outcome != Failed || len(a.Done) != 1 || a.Done[0].Future.State != record.StateFailed ||
+				len(a.Pending) != 1 || a.Pending[0].Group == nil {
+				t.Errorf("%+v", a)
+			}
+		case err := <-held.err:
+			t.Fatal(err)
+		}
+		if got := h.state("f"); got != "failed deadline" {
+			t.Errorf("f is %s", got)
+		}
+	})
+}
+
 // A group outlives its server with all it knows, goes on with what that had begun, and is forgotten in time.
 func TestAGroupOutlivesItsServer(t *testing.T) {
 	inHouse(t, small(), func(h *house) {

@@ -30,8 +30,8 @@ export function EventPage({ id, e, error, seen, waits, changed }) {
     ${e && html`
       <p class="lead"><span class=${`state ${e.set ? "succeeded" : "pending"}`}>${e.set ? "set" : "clear"}</span>
         <span>generation ${e.generation}</span> ${e.set_at && html`<span>last set ${since(e.set_at, now)} ago</span>`}
-        ${e.expires_at && html`<span>cleared at ${moment(e.expires_at)}</span>`}</p>`}
-    <${Verbs} id=${id} changed=${changed} />
+        ${e.expires_at && html`<span>cleared at ${moment(e.expires_at)}</span>`}</p>
+      <${Verbs} id=${id} changed=${changed} />`}
     ${e && e.payload && html`<section><h2>Payload <small>${e.payload.content_type}</small></h2>
       <${Value} value=${e.payload.json !== undefined ? e.payload.json : e.payload.text !== undefined ? e.payload.text : "(binary)"} /></section>`}
     <section><h2>Who waits <small>${waits.length}, this page among them</small></h2>
