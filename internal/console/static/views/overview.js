@@ -83,7 +83,7 @@ function Tiles({ loop, wake }) {
   return html`<dl class="tiles">
     ${tile("Loop lag", ms(loop.lag_ms.last), `most ${ms(loop.lag_ms.max)}`)}
     ${tile("In flight", `${number(loop.workers.busy)}`, `of ${number(loop.workers.max)} workers`)}
-    ${tile("Queued", number(loop.futures.queued), "for a worker")}
+    ${tile("Queued", number(loop.futures.queued), "for their turn")}
     ${tile("Pending", number(loop.futures.pending), `${number(loop.futures.unawaited)} unawaited`)}
     ${tile("Waiters", number(loop.waiters), "requests held")}
     ${tile("Events", number(loop.events), "remembered")}
