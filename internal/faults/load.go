@@ -142,13 +142,18 @@ func (c *client) fetches(r *rand.Rand, name string, n int) []*order {
 	return orders
 }
 
-// fetch makes it a submission of fetches, of several only if it is a batch.
+// fetch makes it a submission of fetches, of several only if it is a batch. Those that the target treats badly
+// have a key each: else they open the circuit of their host, and nothing is fetched from there for minutes.
 func (s *submission) fetch(target string, orders []*order) {
 	items := make([]string, len(orders))
 	for i, o := range orders {
-		items[i] = fmt.Sprintf(`{"url":%q,"method":%q,"sets":%q,`+
+		key, _, _ := strings.Cut(o.path[1:], "/")
+		if key == cut || key == flaky {
+			key = o.path[1:]
+		}
+		items[i] = fmt.Sprintf(`{"url":%q,"method":%q,"sets":%q,"limit":{"key":%q},`+
 			`"retry":{"min_backoff":"5ms","max_backoff":"20ms","non_idempotent":%v}}`,
-			target+o.path, o.method, doneEvent(o.path), o.method == "POST" && o.repeats)
+			target+o.path, o.method, doneEvent(o.path), key, o.method == "POST" && o.repeats)
 	}
 	s.orders, s.path, s.body = orders, "/fetch", items[0]
 	if s.batch != "" {
