@@ -138,7 +138,7 @@ func FuzzSignatures(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, id string, at int64, body []byte, flip uint) {
 		if strings.Trim(id, "abcdefghijklmnopqrstuvwxyz0123456789_") != "" || id == "" {
-			t.Skip("no id of ours")
+			return // no id of ours
 		}
 		h := headers(s, id, time.Unix(at, 0), body)
 		if err := receiver.VerifyIgnoringTimestamp(body, h); err != nil {
