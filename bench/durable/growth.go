@@ -52,7 +52,7 @@ func measureGrowth(t *report.Table, s settings) error {
 	if err := k.close(); err != nil {
 		return err
 	}
-	if err := measureRestart(t, s, dir); err != nil {
+	if err := measureRestart(t, s, dir, "pending"); err != nil {
 		return err
 	}
 	if err := measurePlain(t, s); err != nil {
@@ -68,7 +68,8 @@ func eachOf(n int, before uint64) float64 {
 
 // measurePlain does the same with fetches that have no headers of their own.
 func measurePlain(t *report.Table, s settings) error {
-	k, err := open(filepath.Join(s.dir, "plain"))
+	dir := filepath.Join(s.dir, "plain")
+	k, err := open(dir)
 	if err != nil {
 		return err
 	}
@@ -79,11 +80,14 @@ func measurePlain(t *report.Table, s settings) error {
 		}
 	}
 	t.Add(fmt.Sprintf("memory for each of %d pending without headers", s.pending), "B", eachOf(s.pending, heap))
-	return k.close()
+	if err := k.close(); err != nil {
+		return err
+	}
+	return measureRestart(t, s, dir, "pending without headers")
 }
 
 // measureRestart starts the real server on what was left behind.
-func measureRestart(t *report.Table, s settings, dir string) error {
+func measureRestart(t *report.Table, s settings, dir, what string) error {
 	bin, err := process.Build(s.dir)
 	if err != nil {
 		return err
@@ -100,8 +104,8 @@ func measureRestart(t *report.Table, s settings, dir string) error {
 		if err != nil {
 			return err
 		}
-		t.Add(fmt.Sprintf("restart with %d pending", s.pending), "s", took.Seconds())
-		t.Add("the most memory of that process", "MiB", most/mib)
+		t.Add(fmt.Sprintf("restart with %d %s", s.pending, what), "s", took.Seconds())
+		t.Add(fmt.Sprintf("the most memory of a restart with %d %s", s.pending, what), "MiB", most/mib)
 	}
 	return os.RemoveAll(dir)
 }

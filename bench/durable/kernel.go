@@ -141,7 +141,7 @@ func open(dir string) (*kernel, error) {
 	}
 	k := &kernel{store: &noted{Store: st}, ended: make(chan error, 1)}
 	limits := await.DefaultLimits()
-	limits.WorkersMax = 1 << 20
+	limits.WorkersMax, limits.HostAttemptsMax = 1<<20, 1<<20
 	limits.FuturesPendingMax = 2 << 20
 	k.Kernel, err = await.New(await.Options{
 		Limits: limits, Store: k.store, Sequencer: sequence.NewLocal(position), Wall: time.Now(),

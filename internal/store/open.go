@@ -124,9 +124,7 @@ func open(o Options) (_ *Store, err error) {
 	if err := kept.sweep(s.owns); err != nil {
 		return nil, err
 	}
-	if ring.old && serial > 0 {
-		s.renewal.begin(time.Now())
-	}
+	s.renewal.due = ring.old && serial > 0 // not at once: a server that recovers has enough to do
 	if !o.Sync {
 		s.every = flushEvery
 	}

@@ -306,7 +306,8 @@ func TestAPendingCallbackIsSealed(t *testing.T) {
 	}
 }
 
-// The goal: after a crash, what was settled before it can be opened until the next start, and not after it.
+// The goal: after a crash, what was settled before it can be opened until the first renewal after the next start, and not
+// after it.
 func TestACrashIsMadeGoodAtTheNextStart(t *testing.T) {
 	disk := vfs.NewCrashableMem()
 	s := opened(t, disk, 0)
@@ -321,7 +322,7 @@ func TestACrashIsMadeGoodAtTheNextStart(t *testing.T) {
 	if len(before) != 1 {
 		t.Fatalf("%d keys", len(before))
 	}
-	next := opened(t, crashed, 0)
+	next := opened(t, crashed, time.Millisecond)
 	wantRequest(t, next, kept)
 	untilForgotten(t, crashed, before)
 	wantRequest(t, next, kept)
