@@ -41,8 +41,8 @@ func shut(w http.ResponseWriter, r *http.Request) {
 // progressEvery is how often a long recovery says how far it is.
 const progressEvery = time.Second
 
-// recoverGCPercent is GOGC while the server recovers. Hardly anything that it reads is garbage by the next collection, and
-// with the usual 100 as much memory again would be taken for nothing.
+// recoverGCPercent is GOGC while the server recovers. Hardly anything that it reads is garbage by the next collection,
+// and with the usual 100 as much memory again would be taken for nothing.
 const recoverGCPercent = 25
 
 // recover brings back what the store remembers, and says how far it is when that takes long.

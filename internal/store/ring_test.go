@@ -306,8 +306,8 @@ func TestAPendingCallbackIsSealed(t *testing.T) {
 	}
 }
 
-// The goal: after a crash, what was settled before it can be opened until the first renewal after the next start, and not
-// after it.
+// The goal: after a crash, what was settled before it can be opened until the first renewal after the next start, and
+// not after it.
 func TestACrashIsMadeGoodAtTheNextStart(t *testing.T) {
 	disk := vfs.NewCrashableMem()
 	s := opened(t, disk, 0)
