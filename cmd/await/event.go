@@ -118,15 +118,8 @@ type eventLs struct {
 
 // Run lists events.
 func (e *eventLs) Run(ctx context.Context, s *session, c *client.Client) error {
-	rows := [][]string{{"NAME", "SET", "GENERATION", "AGE", "PAYLOAD"}}
-	n := 0
-	for event, err := range c.Events(ctx, e.Prefix) {
-		if err == nil && s.json {
-			err = s.document(event)
-		}
-		if err != nil {
-			return err
-		}
+	head := []string{"NAME", "SET", "GENERATION", "AGE", "PAYLOAD"}
+	return list(s, c.Events(ctx, e.Prefix), e.Limit, false, head, func(event *api.Event) []string {
 		age, set := "", "no"
 		if event.SetAt != nil {
 			age = ago(*event.SetAt)
@@ -134,17 +127,9 @@ func (e *eventLs) Run(ctx context.Context, s *session, c *client.Client) error {
 		if event.Set {
 			set = "yes"
 		}
-		rows = append(rows, []string{
-			event.Name, set, fmt.Sprint(event.Generation), age, short(payloadText(event.Payload), shownRunesMax),
-		})
-		if n++; n == e.Limit {
-			break
-		}
-	}
-	if s.json {
-		return nil
-	}
-	return s.table(rows)
+		payload := short(payloadText(event.Payload), shownRunesMax)
+		return []string{event.Name, set, fmt.Sprint(event.Generation), age, payload}
+	})
 }
 
 func (s *session) event(e *api.Event, err error) error {

@@ -128,31 +128,11 @@ func (lsCommand) Help() string {
 // Run lists futures.
 func (l *lsCommand) Run(ctx context.Context, s *session, c *client.Client) error {
 	filter := client.FutureFilter{State: api.State(l.State), Kind: api.Kind(l.Kind), Group: l.Group, Labels: l.Label}
-	rows := [][]string{{"ID", "KIND", "STATE", "AGE", "WHAT"}}
-	n := 0
-	for f, err := range c.Futures(ctx, filter) {
-		switch {
-		case err != nil:
-			return err
-		case s.json:
-			err = s.document(f)
-		case l.Quiet:
-			err = s.line("%s", f.ID)
-		default:
-			what := append([]string{gist(f)}, labelTexts(f.Labels)...)
-			rows = append(rows, []string{f.ID, string(f.Kind), stateWord(f), ago(f.CreatedAt), joined(what)})
-		}
-		if err != nil {
-			return err
-		}
-		if n++; n == l.Limit {
-			break
-		}
-	}
-	if s.json || l.Quiet {
-		return nil
-	}
-	return s.table(rows)
+	head := []string{"ID", "KIND", "STATE", "AGE", "WHAT"}
+	return list(s, c.Futures(ctx, filter), l.Limit, l.Quiet, head, func(f *api.Future) []string {
+		what := append([]string{gist(f)}, labelTexts(f.Labels)...)
+		return []string{f.ID, string(f.Kind), stateWord(f), ago(f.CreatedAt), joined(what)}
+	})
 }
 
 // joined is the parts that are not empty.

@@ -116,31 +116,11 @@ type groupLs struct {
 
 // Run lists groups.
 func (l *groupLs) Run(ctx context.Context, s *session, c *client.Client) error {
-	rows := [][]string{{"ID", "STATE", "OUTCOME", "AGE", "MEMBERS"}}
-	n := 0
-	for g, err := range c.Groups(ctx, l.Label) {
-		switch {
-		case err != nil:
-			return err
-		case s.json:
-			err = s.document(g)
-		case l.Quiet:
-			err = s.line("%s", g.ID)
-		default:
-			members := joined(append([]string{memberCounts(g)}, labelTexts(g.Labels)...))
-			rows = append(rows, []string{g.ID, string(g.State), string(g.Outcome), ago(g.CreatedAt), members})
-		}
-		if err != nil {
-			return err
-		}
-		if n++; n == l.Limit {
-			break
-		}
-	}
-	if s.json || l.Quiet {
-		return nil
-	}
-	return s.table(rows)
+	head := []string{"ID", "STATE", "OUTCOME", "AGE", "MEMBERS"}
+	return list(s, c.Groups(ctx, l.Label), l.Limit, l.Quiet, head, func(g *api.Group) []string {
+		members := joined(append([]string{memberCounts(g)}, labelTexts(g.Labels)...))
+		return []string{g.ID, string(g.State), string(g.Outcome), ago(g.CreatedAt), members}
+	})
 }
 
 func (s *session) group(g *api.Group, err error) error {

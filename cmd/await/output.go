@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"iter"
 	"os"
 	"strconv"
 	"strings"
@@ -37,6 +38,36 @@ func (s *session) document(v any) error {
 	}
 	_, err = s.out.Write(append(text, '\n'))
 	return err
+}
+
+// list writes what all brings, at most limit of them (0: all): as documents, when it is to be quiet the first
+// column alone, else a table.
+func list[T any](
+	s *session, all iter.Seq2[T, error], limit int, quiet bool, head []string, row func(T) []string,
+) error {
+	rows := [][]string{head}
+	n := 0
+	for one, err := range all {
+		switch {
+		case err != nil:
+		case s.json:
+			err = s.document(one)
+		case quiet:
+			err = s.line("%s", row(one)[0])
+		default:
+			rows = append(rows, row(one))
+		}
+		if err != nil {
+			return err
+		}
+		if n++; n == limit {
+			break
+		}
+	}
+	if s.json || quiet {
+		return nil
+	}
+	return s.table(rows)
 }
 
 // table writes rows in columns.
