@@ -49,6 +49,9 @@ const recoverGCPercent = 25
 func (a *App) recover() error {
 	usual := debug.SetGCPercent(recoverGCPercent)
 	defer debug.SetGCPercent(usual)
+	if usual < recoverGCPercent { // GOGC=off, too: somebody has set it, perhaps with GOMEMLIMIT
+		debug.SetGCPercent(usual)
+	}
 	began := time.Now()
 	said, facts := began, 0
 	err := a.kernel.Recover(func(n int) {
