@@ -10,7 +10,8 @@ import (
 )
 
 // leastVariable makes this program a server that does the least that is durable: one append and one fdatasync before
-// each answer, to a file in the folder that the variable names. What it takes longer than a bare fdatasync is HTTP between two processes.
+// each answer, to a file in the folder that the variable names. What it takes longer than a bare fdatasync is HTTP
+// between two processes.
 const leastVariable = "AWAITD_BENCH_LEAST"
 
 func serveLeast(dir string) error {

@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"github.com/awaitd/awaitd/bench/report"
+	"github.com/awaitd/awaitd/internal/app"
 )
 
 // settings of a run.
@@ -56,6 +57,7 @@ func main() {
 	where := flag.String("dir", "", "a folder on the disk to be measured; empty: the system's for temporary files")
 	only := flag.String("only", "kernel,http,growth,bodies", "which parts to measure")
 	flag.Parse()
+	app.TuneCollector() // as the server does
 	report.Describe("./bench/durable")
 	if err := run(s, *where, strings.Split(*only, ",")); err != nil {
 		log.Fatal(err)
