@@ -44,6 +44,16 @@ func measureHTTP(t *report.Table, s settings) error {
 		return err
 	}
 	defer least.Stop()
+	one, err := disk.Dial()
+	if err != nil {
+		return err
+	}
+	defer one.Close()
+	other, err := least.Dial()
+	if err != nil {
+		return err
+	}
+	defer other.Close()
 	for range s.rounds {
 		onDisk, err := fetchAll(disk, target.URL, s.fetches)
 		if err != nil {
@@ -57,19 +67,14 @@ func measureHTTP(t *report.Table, s settings) error {
 		t.Add("the same, in memory", "/s", inMemory)
 		t.Add("ratio of these: disk to memory", "", onDisk/inMemory)
 		err = measureSingles(t, s.dir,
-			single{"one caller's set by HTTP, on disk", caller(disk, "/events/single/set")},
-			single{"a handler that appends and syncs, by HTTP", caller(least, "/")},
+			single{"one caller's set by HTTP, on disk", func() error { return one.Call("POST", "/events/single/set") }},
+			single{"a handler that appends and syncs, by HTTP", func() error { return other.Call("POST", "/") }},
 		)
 		if err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// caller calls p without a body.
-func caller(p *process.Server, path string) func() error {
-	return func() error { return p.Call("POST", path, nil, nil) }
 }
 
 // fetchAll makes n fetches, each submitted and awaited by one call, and returns how many a second.
