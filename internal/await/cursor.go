@@ -199,15 +199,15 @@ func (w *wait) known() uint64 {
 	if len(w.order) == 0 {
 		return serial
 	}
+	last := uint64(0)
 	switch fact := w.leaves[w.order[len(w.order)-1]].fact.(type) {
 	case *record.Event:
-		if fact.Serial == serial {
-			return max(w.since, serial-1)
-		}
+		last = fact.Serial
 	case *record.Group:
-		if fact.Serial == serial {
-			return max(w.since, serial-1)
-		}
+		last = fact.Serial // 0 when it was forgotten and nobody had joined it
+	}
+	if last == serial && serial > w.since {
+		return serial - 1
 	}
 	return serial
 }
