@@ -341,15 +341,20 @@ func (w *world) read(id string) *call {
 	return c
 }
 
-// hold asks for an expression.
-func (w *world) hold(wait *Wait) *call {
+// hold asks for an expression, with the cursor of an earlier answer if from is not nil.
+func (w *world) hold(wait *Wait, from *talk) *call {
 	w.waits++
+	cursor := ""
+	if from != nil {
+		wait.From, cursor = from.wait.Answer.Talk, from.cursor
+	}
 	wait.ID = w.waits
 	c := &call{wait: wait}
-	c.name = fmt.Sprintf("wait %d for %s, %v, cancel rest %v", wait.ID, wait.For, wait.Timeout, wait.CancelRest)
+	c.name = fmt.Sprintf("wait %d for %s, %v, cancel rest %v, goes on %v", wait.ID, wait.For, wait.Timeout,
+		wait.CancelRest, from != nil)
 	c.run = func(ctx context.Context) (any, error) {
 		return w.life.kernel.Wait(ctx, await.WaitRequest{
-			For: wait.For, Timeout: wait.Timeout, CancelRest: wait.CancelRest,
+			For: wait.For, Timeout: wait.Timeout, CancelRest: wait.CancelRest, Cursor: cursor,
 		})
 	}
 	c.about = futuresIn(wait.For)
@@ -376,7 +381,11 @@ func (w *world) hold(wait *Wait) *call {
 				return w.diff(r, Answer{Refusal: refused})
 			}
 			w.seen.saw("wait: " + string(wait.Answer.Outcome))
-			return w.diffWait(r, wait)
+			fault := w.diffWait(r, wait)
+			if fault == "" {
+				w.answered(r.answer.(*await.WaitAnswer), wait, from)
+			}
+			return fault
 		}
 	}
 	return c

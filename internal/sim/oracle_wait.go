@@ -25,11 +25,13 @@ type Wait struct {
 	For        *api.Expr
 	Timeout    time.Duration // ≤ 0: to be answered at once
 	CancelRest bool
+	From       *Talk // that it goes on with; nil: it begins one
 
 	Answer *WaitAnswer // nil: not answered yet
 
 	held   bool        // it has slept
 	since  record.Time // of a future: its creation
+	began  record.Time // what its sleeps count from
 	leaves []*Leaf     // in the order of the expression
 	done   []*Leaf     // in the order in which they were decided
 }
@@ -37,7 +39,8 @@ type Wait struct {
 // WaitAnswer is what the caller of a wait is told.
 type WaitAnswer struct {
 	Outcome       Outcome
-	Done, Pending []Leaf
+	Done, Pending []Leaf // done are those that were not told before
+	Talk          *Talk
 }
 
 // Leaf is something that is waited for.
@@ -90,9 +93,10 @@ func (w *Wait) eval(e *api.Expr) Outcome {
 // their ids come back and nothing has happened: only the store can say what they are. A wait that need not be held is
 // never refused.
 func (o *Oracle) Begin(w *Wait, read map[string]*record.Future) (missing []string, refused Refusal) {
-	w.leaves, w.done, w.since = leavesOf(w.For), nil, o.Now
+	w.leaves, w.done, w.since, w.began = leavesOf(w.For), nil, o.Now, o.Now
+	w.goOn()
 	for _, l := range w.leaves {
-		if l.Expr.Op == api.OpFuture && o.view(l.Expr.Ref, read) == nil {
+		if l.Outcome == Pending && l.Expr.Op == api.OpFuture && o.view(l.Expr.Ref, read) == nil {
 			missing = append(missing, l.Expr.Ref)
 		}
 	}
@@ -139,7 +143,8 @@ func (o *Oracle) look(w *Wait, l *Leaf, read map[string]*record.Future) {
 	switch e := l.Expr; e.Op {
 	case api.OpEvent:
 		fact := o.Event(e.Ref)
-		if needs := generation(e); needs > 0 && fact.Generation >= needs || needs == 0 && fact.Set {
+		up := fact.Set || o.events[e.Ref] != nil && o.since(w, e)
+		if needs := generation(e); needs > 0 && fact.Generation >= needs || needs == 0 && up {
 			l.Event = fact
 			o.decide(w, l, Satisfied, fact.SetAt)
 		}
@@ -150,12 +155,16 @@ func (o *Oracle) look(w *Wait, l *Leaf, read map[string]*record.Future) {
 		}
 	case api.OpGroup:
 		g := o.groups[e.Ref]
-		if outcome := standing(g); outcome != Pending {
+		outcome := standing(g)
+		if outcome == Pending && o.since(w, e) {
+			outcome = outcomes[g.Outcome]
+		}
+		if outcome != Pending {
 			l.Group = g
 			o.decide(w, l, outcome, record.Time(g.Serial>>20))
 		}
 	case api.OpSleep:
-		if t := w.since.Add(e.Sleep); t <= o.Now {
+		if t := w.began.Add(e.Sleep); t <= o.Now {
 			o.decide(w, l, Satisfied, t)
 		}
 	case api.OpUntil:
@@ -203,7 +212,7 @@ func (o *Oracle) hold(w *Wait) {
 		switch {
 		case l.Outcome != Pending:
 		case l.Expr.Op == api.OpSleep:
-			at = w.since.Add(l.Expr.Sleep)
+			at = w.began.Add(l.Expr.Sleep)
 		case l.Expr.Op == api.OpUntil:
 			at = record.TimeOf(l.Expr.Until)
 		}
@@ -271,8 +280,8 @@ func (o *Oracle) wake(w *Wait) {
 
 // answer says how w stands, and asks that the rest of it be cancelled if it is decided and its caller wished so.
 func (o *Oracle) answer(w *Wait) {
-	a := &WaitAnswer{Outcome: w.Outcome()}
-	for _, l := range w.done {
+	a := &WaitAnswer{Outcome: w.Outcome(), Talk: o.talk(w)}
+	for _, l := range w.done[w.told():] {
 		a.Done = append(a.Done, *l)
 	}
 	for _, l := range w.leaves {

@@ -48,7 +48,7 @@ func promise(id string) record.NewFuture { return record.NewFuture{ID: id, Kind:
 func (w *world) resolve(id string) *call { return w.settle(&record.Settle{ID: id, Value: []byte("1")}) }
 
 func (w *world) waitFor(e api.Expr, timeout time.Duration) *call {
-	return w.hold(&Wait{For: &e, Timeout: timeout})
+	return w.hold(&Wait{For: &e, Timeout: timeout}, nil)
 }
 
 func event(name string) api.Expr { return api.Expr{Op: api.OpEvent, Ref: name} }
@@ -237,5 +237,38 @@ func TestASubmitWaitsForAnExpiredPromiseToLeave(t *testing.T) {
 		if f := w.oracle.Stored.Futures["p"]; f == nil || f.State.Settled() {
 			w.Fatalf("the new promise is not there: %s", inWords(f))
 		}
+	})
+}
+
+// A server whose clock was set back sets an event, and the cursor of an earlier one does not take that for old, though
+// all that was set before is forgotten.
+func TestACursorIsNotDeceivedByTheClock(t *testing.T) {
+	tell(t, await.DefaultLimits(), func(w *world) {
+		w.ask(w.change(&record.EventChange{Name: "a", Op: record.EventSet}))
+		w.goes()
+		w.ask(w.waitFor(event("b"), 0))
+		w.ask(w.change(&record.EventChange{Name: "a", Op: record.EventDelete}))
+		w.goes()
+		w.setClock(-24 * time.Hour)
+		w.restart()
+		w.ask(w.change(&record.EventChange{Name: "b", Op: record.EventPulse}))
+		w.goes()
+		e, from := event("b"), w.talks[0]
+		w.ask(w.hold(&Wait{For: &e}, from))
+		w.goes()
+	})
+}
+
+// Who is answered in the middle of a set, because it decided one leaf, is told next time
+// of another leaf that it decided.
+func TestASetIsToldToEveryLeaf(t *testing.T) {
+	tell(t, await.DefaultLimits(), func(w *world) {
+		e := api.Expr{Op: api.OpAny, Of: []api.Expr{event("a"), event("a")}}
+		w.ask(w.waitFor(e, time.Minute))
+		w.goes()
+		w.ask(w.change(&record.EventChange{Name: "a", Op: record.EventPulse}))
+		w.goes()
+		w.ask(w.hold(&Wait{For: &e}, w.talks[0]))
+		w.goes()
 	})
 }

@@ -50,6 +50,7 @@ type world struct {
 	waits  int      // waits so far
 	ids    []string // of futures that were ever asked for, chosen ones left out
 	groups []string // the same, of groups
+	talks  []*talk  // the last few answers to waits
 
 	disordered map[string]bool    // waits whose decided leaves outlived a server, in an order of their own
 	births     map[string]int     // of futures
@@ -86,7 +87,8 @@ func start(t *rapid.T, m medium, limits await.Limits, seen sightings) *world {
 		map[string]*record.Limit{},
 		map[string]*record.Group{},
 		map[string][]record.Leaf{},
-		0, 0,
+		map[string]int{},
+		0, 0, 0,
 	}
 	w.oracle = NewOracle(w.bounds(), empty, w.now())
 	m.open(w)
