@@ -143,6 +143,21 @@ func (w *wait) goOn(c *Cursor) {
 	w.told = len(w.order)
 }
 
+// knows reports whether every leaf of e that waits for a future is decided. Nil knows of none.
+func (c *Cursor) knows(e *api.Expr, future string) bool {
+	if c == nil {
+		return false
+	}
+	n, all := 0, true
+	e.Each(func(leaf *api.Expr) {
+		if leaf.Op == api.OpFuture && leaf.Ref == future && !c.decided.has(n) {
+			all = false
+		}
+		n++
+	})
+	return all
+}
+
 // outcome is that of a decided leaf.
 func (c *Cursor) outcome(n int) Outcome {
 	if c.failed.has(n) {

@@ -336,10 +336,24 @@ func (k *Kernel) Wait(ctx context.Context, r WaitRequest) (*WaitAnswer, error) {
 		if known == nil {
 			known = map[string]*record.Future{}
 		}
-		if err := k.learn(known, answer.([]string)); err != nil {
+		if err := k.learnFor(&r, known, answer.([]string)); err != nil {
 			return nil, err
 		}
 	}
+}
+
+// learnFor is learn for a wait. Of a future whose end was decided before, and that is gone, only the id is known then.
+func (k *Kernel) learnFor(r *WaitRequest, known map[string]*record.Future, ids []string) error {
+	for _, id := range ids {
+		err := k.learn(known, []string{id})
+		if _, gone := errors.AsType[*UnknownFutureError](err); gone && r.from.knows(r.For, id) {
+			known[id], err = &record.Future{ID: id}, nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Woken is told when the answer to a wait that slept has been written. Any goroutine.
