@@ -396,16 +396,12 @@ func (w *world) recentIDs() []string {
 
 // drawWait draws a wait for what is known without the store, and for anything if cold.
 func (w *world) drawWait(cold bool) *call {
-	ids := w.warmIDs()
-	if cold {
-		ids = w.recentIDs()
-	}
 	e, from := (*api.Expr)(nil), (*talk)(nil)
 	if chance(w.T, "goes on", 30) {
 		e, from = w.drawTalk(cold)
 	}
 	if e == nil {
-		e = w.drawQuestion(cold, ids)
+		e = w.drawQuestion(cold)
 	}
 	return w.hold(&Wait{
 		For:     e,
@@ -416,7 +412,11 @@ func (w *world) drawWait(cold bool) *call {
 }
 
 // drawQuestion draws what to wait for.
-func (w *world) drawQuestion(cold bool, ids []string) *api.Expr {
+func (w *world) drawQuestion(cold bool) *api.Expr {
+	ids := w.warmIDs()
+	if cold {
+		ids = w.recentIDs()
+	}
 	e, both := api.Expr{}, false
 	switch {
 	case cold && chance(w.T, "with an event", 80):

@@ -61,7 +61,9 @@ type Effect struct {
 	N          int    // of the attempt to launch, and what it is to send until when
 	Request    record.Packed
 	DeadlineAt record.Time
-	Wait       *Wait // answered
+	Wait       *Wait // answered, or told; or the stream that is over
+	Leaf       *Leaf // that it is told of
+	Talk       *Talk // where its conversation stands then
 	Changes    int   // what must be durable before
 }
 
@@ -73,7 +75,8 @@ const (
 	Launches    Does = iota // an attempt begins
 	Aborts                  // the attempt under way ends; its outcome still comes
 	CancelsRest             // a further command: cancel this future
-	Wakes                   // a held wait is answered
+	Wakes                   // a held wait is answered, or a stream is over
+	Tells                   // a stream
 )
 
 // Snapshot is the state at the end of a turn, as a commit makes it durable.
@@ -287,6 +290,7 @@ func (o *Oracle) Advance(at record.Time) {
 	}
 	o.forgetIdle()
 	o.startQueued()
+	o.report()
 }
 
 // NextDue is when something happens next; false when nothing will.
@@ -357,6 +361,7 @@ func (o *Oracle) Apply(c record.Command, read map[string]*record.Future) Answer 
 	}
 	o.follow()
 	o.startQueued()
+	o.report()
 	return a
 }
 

@@ -159,7 +159,7 @@ func (o *Oracle) attend(f *record.Future, e *api.Expr, decided []record.Leaf, re
 		o.cascade = append(o.cascade, func() { o.proceed(w) })
 		return
 	}
-	o.hold(w)
+	o.sleep(w)
 }
 
 // lookAll decides the leaves of w for which it has happened already, first what happened first.

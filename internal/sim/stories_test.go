@@ -272,3 +272,46 @@ func TestASetIsToldToEveryLeaf(t *testing.T) {
 		w.goes()
 	})
 }
+
+// A stream whose second future leaves memory while it reads the store for the first does not forget the first.
+func TestAStreamOvertakenByAFutureRemembersTheOther(t *testing.T) {
+	tell(t, await.DefaultLimits(), func(w *world) {
+		w.ask(w.create(promise("p"), promise("q")))
+		w.goes()
+		w.ask(w.resolve("p"))
+		w.goes()
+		both := api.Expr{Op: api.OpAll, Of: []api.Expr{{Op: api.OpFuture, Ref: "p"}, {Op: api.OpFuture, Ref: "q"}}}
+		s := &stream{wait: &Wait{For: &both, Tells: true}, keen: true}
+		w.single(w.streamWait(s), true, false)
+		w.ask(w.resolve("q"))
+		w.goes()
+		w.readGoesOn()
+		if s.wait.Answer == nil || len(w.streams) > 0 {
+			w.Fatalf("the stream has not come to its end")
+		}
+	})
+}
+
+// A stream that was cut off between two messages that came at once tells of the second again, with what is in the
+// store.
+func TestAStreamThatWasCutOffTellsTheRest(t *testing.T) {
+	tell(t, await.DefaultLimits(), func(w *world) {
+		w.ask(w.create(promise("p"), promise("q")))
+		w.goes()
+		both := api.Expr{Op: api.OpAll, Of: []api.Expr{{Op: api.OpFuture, Ref: "p"}, {Op: api.OpFuture, Ref: "q"}}}
+		first := &stream{wait: &Wait{For: &both, Tells: true}}
+		w.ask(w.streamWait(first))
+		w.goes()
+		w.ask(w.resolve("p"))
+		w.ask(w.resolve("q"))
+		w.goes()
+		w.listen(first)
+		w.goes()
+		w.restart()
+		again := &stream{wait: &Wait{For: &both, Tells: true}, from: w.talks[0], keen: true}
+		w.single(w.streamWait(again), false, false)
+		if told := again.wait.Answer.Done; len(told) != 1 || told[0].Future == nil {
+			w.Fatalf("it is told of %v", told)
+		}
+	})
+}

@@ -7,11 +7,17 @@ import (
 	"github.com/awaitd/awaitd/internal/await"
 )
 
-// talk is an answer to a wait, with which somebody may go on.
+// talk is an answer to a wait, or a message of its stream, with which somebody may go on.
 type talk struct {
 	wait   *Wait
+	at     *Talk
 	cursor string
 	life   int // of the server that gave it
+}
+
+// remember makes a cursor one that somebody may go on with.
+func (w *world) remember(wait *Wait, at *Talk, cursor string) {
+	w.talks = append(w.talks[max(0, len(w.talks)-talksMax+1):], &talk{wait, at, cursor, w.life.number})
 }
 
 // talksMax is how many answers are remembered, old ones among them: a cursor may be used again.
@@ -19,14 +25,11 @@ const talksMax = 6
 
 // answered notes an answer to a wait, and what came of the conversation that it went on with; nil: none.
 func (w *world) answered(got *await.WaitAnswer, wait *Wait, from *talk) {
-	w.talks = append(w.talks[max(0, len(w.talks)-talksMax+1):], &talk{wait, got.Cursor.String(), w.life.number})
+	w.remember(wait, wait.Answer.Talk, got.Cursor.String())
 	if from == nil {
 		return
 	}
-	where := ""
-	if from.life != w.life.number {
-		where = " over a restart"
-	}
+	where := w.since(from.life)
 	w.seen.saw("a conversation went on" + where)
 	for _, l := range wait.Answer.Done {
 		w.seen.saw("a conversation was told of something new" + where)
@@ -39,6 +42,14 @@ func (w *world) answered(got *await.WaitAnswer, wait *Wait, from *talk) {
 			w.seen.saw("a conversation was not told twice" + where)
 		}
 	}
+}
+
+// since says whether a server died since that one.
+func (w *world) since(life int) string {
+	if life != w.life.number {
+		return " over a restart"
+	}
+	return ""
 }
 
 // drawTalk goes on with a conversation, if there is one about what is known without the store, or about anything if
@@ -54,6 +65,11 @@ func (w *world) drawTalk(cold bool) (*api.Expr, *talk) {
 		return nil, nil
 	}
 	t := oneOf(w.T, "talk", open...)
+	for _, cut := range open {
+		if len(cut.at.untold) > 0 && chance(w.T, "cut off", 50) {
+			t = cut
+		}
+	}
 	e := *t.wait.For
 	if !e.Leaf() && e.Op != api.OpSettled && chance(w.T, "another operator", 40) {
 		e.Op, e.K = oneOf(w.T, "op", api.OpAll, api.OpAny), 0
@@ -64,7 +80,7 @@ func (w *world) drawTalk(cold bool) (*api.Expr, *talk) {
 // untold are the futures that t has still to be told of.
 func (t *talk) untold() (ids []string) {
 	for n, l := range t.wait.leaves {
-		if _, told := t.wait.Answer.Talk.told[n]; !told && l.Expr.Op == api.OpFuture {
+		if _, told := t.at.told[n]; (!told || t.at.untold[n]) && l.Expr.Op == api.OpFuture {
 			ids = append(ids, l.Expr.Ref)
 		}
 	}

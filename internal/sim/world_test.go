@@ -50,7 +50,10 @@ type world struct {
 	waits  int      // waits so far
 	ids    []string // of futures that were ever asked for, chosen ones left out
 	groups []string // the same, of groups
-	talks  []*talk  // the last few answers to waits
+	talks  []*talk  // the last few answers to waits, and messages of their streams
+
+	streams []*stream // that are open
+	watched []*stream // the last few messages of streams of futures and events
 
 	disordered map[string]bool    // waits whose decided leaves outlived a server, in an order of their own
 	births     map[string]int     // of futures
@@ -140,7 +143,7 @@ func (w *world) turn() {
 		synctest.Wait()
 		w.came()
 		w.hear()
-		if w.life.posts.Load() == before {
+		if w.life.posts.Load() == before && !w.listens() {
 			w.rested()
 			return
 		}
@@ -255,7 +258,9 @@ func (w *world) wasRead(r read) {
 		w.show(r.future)
 	}
 	if c != nil && c.saw != nil {
-		c.saw[r.id] = r.future
+		if c.saw[r.id] = r.future; r.future != nil && r.future.ExpiresAt != 0 && r.future.ExpiresAt <= w.now() {
+			c.saw[r.id] = nil
+		}
 	}
 }
 
@@ -403,7 +408,7 @@ func (w *world) stop(want error) {
 	if err := l.kernel.Close(); err != nil {
 		w.Errorf("close: %v", err)
 	}
-	w.calls, w.asked, w.outcomes, w.leavers = nil, nil, nil, nil
+	w.calls, w.asked, w.outcomes, w.leavers, w.streams = nil, nil, nil, nil, nil
 	w.effects, w.cancels, w.attempts = nil, nil, nil
 	w.slow, w.ghosts, w.committing = nil, 0, false
 }
@@ -426,8 +431,10 @@ type call struct {
 	turn    func()         // what the oracle makes of it, in its turn
 	run     func(context.Context) (any, error)
 	check   func(result) string // holds the answer against what was to be expected; set by turn
+	done    func(result) string // of a wait or a stream: the same, when it was not refused
 
 	wait      *Wait    // of a wait
+	hears     *Wait    // of a listener: the stream
 	about     []string // ids of futures
 	patient   *patience
 	listens   chan struct{} // nil, or when it listens to the answer to its first question
