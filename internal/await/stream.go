@@ -244,6 +244,7 @@ func (k *Kernel) Stream(ctx context.Context, r StreamRequest) (*Stream, error) {
 			missing, err := s.stream(st, &r, known)
 			if err != nil || missing != nil {
 				st.end()
+				st.abandons = nil // it has not begun
 			}
 			p.answer, p.err = missing, err
 			return atOnce // what it has to say comes as news
