@@ -356,10 +356,12 @@ func (w *world) hold(wait *Wait, from *talk) *call {
 		wait.From, cursor = from.at, from.cursor
 	}
 	wait.ID = w.waits
-	request := await.WaitRequest{For: wait.For, Timeout: wait.Timeout, CancelRest: wait.CancelRest, Cursor: cursor}
+	request := await.WaitRequest{
+		For: wait.For, Timeout: wait.Timeout, CancelRest: wait.CancelRest, CancelOnLeave: wait.Abandons, Cursor: cursor,
+	}
 	c := w.begins(wait, func(ctx context.Context) (any, error) { return w.life.kernel.Wait(ctx, request) })
-	c.name = fmt.Sprintf("wait %d for %s, %v, cancel rest %v, goes on %v", wait.ID, wait.For, wait.Timeout,
-		wait.CancelRest, from != nil)
+	c.name = fmt.Sprintf("wait %d for %s, %v, cancel rest %v, abandons %v, goes on %v", wait.ID, wait.For, wait.Timeout,
+		wait.CancelRest, wait.Abandons, from != nil)
 	c.done = func(r result) string {
 		w.seen.saw("wait: " + string(wait.Answer.Outcome))
 		got, _ := r.answer.(*await.WaitAnswer)

@@ -408,6 +408,7 @@ func (w *world) drawWait(cold bool) *call {
 		Timeout: oneOf(w.T, "timeout", time.Minute, time.Minute, 0, ms(w.T, "short", 1, 20)),
 		// What is to be cancelled is asked for by the loop; see single.
 		CancelRest: w.lingering() == nil && chance(w.T, "cancel rest", 30),
+		Abandons:   chance(w.T, "abandons", 70),
 	}, from)
 }
 

@@ -25,6 +25,7 @@ type Wait struct {
 	For        *api.Expr
 	Timeout    time.Duration // ≤ 0: to be answered at once
 	CancelRest bool
+	Abandons   bool                      // when its caller leaves
 	From       *Talk                     // that it goes on with; nil: it begins one
 	Tells      bool                      // it is a stream, without end if it has no timeout
 	Watches    bool                      // it is a stream of the changes of a future or an event, its only leaf
@@ -393,6 +394,22 @@ func (o *Oracle) Withdraw(w *Wait) {
 		o.enter(w.name(i), 0, nil)
 	}
 	o.enter(w.name(-1), 0, nil)
+}
+
+// Leave is for a caller who has gone. One who takes what it waited for with it, and was not answered, has the futures
+// cancelled that nobody else waits for then.
+func (o *Oracle) Leave(w *Wait) {
+	held := o.holds(w)
+	o.Withdraw(w)
+	if !held || !w.Abandons {
+		return
+	}
+	for _, l := range w.leaves {
+		f := o.futures[l.Expr.Ref]
+		if l.Expr.Op == api.OpFuture && f != nil && !f.State.Settled() && !o.awaited(f.ID) {
+			o.effects = append(o.effects, Effect{Does: CancelsRest, ID: f.ID})
+		}
+	}
 }
 
 // Drain answers everybody who waits. From now on nobody is held and nothing is started.

@@ -40,6 +40,7 @@ var must = []string{
 	"a conversation went on", "a conversation went on over a restart", "a conversation was told of something new",
 	"a conversation was told of something new over a restart", "a conversation was told of a set that had passed",
 	"a conversation was told of a set that had passed over a restart",
+	"who left abandoned a future", "who left was not the last who waited for a future",
 	"a stream told of a leaf", "a stream told of several leaves at once", "a stream: satisfied", "a stream: pending",
 	"a stream told of a leaf that was cut off before", "the caller of a stream left",
 	"a stream of a wait went on", "a stream of a wait went on over a restart",

@@ -321,20 +321,30 @@ func (w *world) single(c *call, readsLate, returnsLate bool) {
 func (w *world) someoneLeaves() {
 	var candidates []*call
 	for _, c := range w.calls {
-		if c != w.slow && c != w.lingering() && !c.unbounded {
+		if c != w.slow && c != w.lingering() && !c.unbounded && w.mayLeave(c.wait) {
 			candidates = append(candidates, c)
+			if c.wait != nil && c.wait.Abandons {
+				candidates = append(candidates, c, c) // more happens then
+			}
 		}
 	}
 	if n := len(w.streams); n > 0 && chance(w.T, "a stream", 40) {
-		w.leaveStream(w.streams[die(n).Draw(w.T, "which")])
-		w.turn()
-		return
+		if s := w.streams[die(n).Draw(w.T, "which")]; w.mayLeave(s.wait) {
+			w.leaveStream(s)
+			w.turn()
+			return
+		}
 	}
 	if len(candidates) == 0 {
 		return
 	}
 	w.leave(candidates[die(len(candidates)).Draw(w.T, "who")])
 	w.turn()
+}
+
+// mayLeave reports whether the loop may have something to ask of itself when a caller leaves; see single.
+func (w *world) mayLeave(wait *Wait) bool {
+	return wait == nil || !wait.Abandons || w.lingering() == nil
 }
 
 // readGoesOn lets the slow read pass its next gate.

@@ -25,6 +25,7 @@ type stream struct {
 // drawStream begins a stream, of a wait or of something that changes.
 func (w *world) drawStream(cold bool) *call {
 	wait := &Wait{Tells: true, Timeout: oneOf(w.T, "timeout", 0, 0, ms(w.T, "short", 1, 20))}
+	wait.Abandons = chance(w.T, "abandons", 70)
 	s := &stream{wait: wait, keen: chance(w.T, "keen", 60)}
 	if last := w.lastWatched(cold); last != nil && chance(w.T, "again", 50) {
 		wait.Watches, wait.For, s.last, s.life = true, last.wait.For, last.last, last.life
@@ -50,7 +51,7 @@ func (w *world) drawStream(cold bool) *call {
 
 func (w *world) streamWait(s *stream) *call {
 	r := await.StreamRequest{WaitRequest: await.WaitRequest{
-		For: s.wait.For, Timeout: s.wait.Timeout, CancelRest: s.wait.CancelRest,
+		For: s.wait.For, Timeout: s.wait.Timeout, CancelRest: s.wait.CancelRest, CancelOnLeave: s.wait.Abandons,
 	}}
 	if s.from != nil {
 		s.wait.From, r.Cursor = s.from.at, s.from.cursor
@@ -74,7 +75,7 @@ func (w *world) lastWatched(cold bool) *stream {
 }
 
 func (w *world) watch(s *stream) *call {
-	r := await.StreamRequest{WaitRequest: await.WaitRequest{Timeout: s.wait.Timeout}}
+	r := await.StreamRequest{WaitRequest: await.WaitRequest{Timeout: s.wait.Timeout, CancelOnLeave: s.wait.Abandons}}
 	last := s.last
 	if s.wait.For.Op == api.OpEvent {
 		if r.Event = s.wait.For.Ref; last != nil {
@@ -265,6 +266,6 @@ func (w *world) leaveStream(s *stream) {
 	}
 	w.closed(s)
 	s.is.Leave()
-	w.leavers = append(w.leavers, func() { w.oracle.Withdraw(s.wait) })
+	w.leaves(s.wait)
 	w.seen.saw("the caller of a stream left")
 }

@@ -545,12 +545,30 @@ func (w *world) leave(c *call) {
 	c.left = true
 	w.calls = slices.DeleteFunc(w.calls, func(one *call) bool { return one == c })
 	if c.wait != nil {
-		w.leavers = append(w.leavers, func() { w.oracle.Withdraw(c.wait) })
+		w.leaves(c.wait)
 		w.seen.saw("a waiter left")
 	}
 	if c.wait == nil || !c.wait.held {
 		w.ghosts++
 	}
+}
+
+// leaves makes the caller of a wait leave with the next turn.
+func (w *world) leaves(wait *Wait) {
+	w.leavers = append(w.leavers, func() {
+		before := len(w.oracle.effects)
+		w.oracle.Leave(wait)
+		for _, l := range wait.leaves {
+			f := w.oracle.futures[l.Expr.Ref]
+			switch {
+			case !wait.Abandons || f == nil || f.State.Settled():
+			case len(w.oracle.effects) > before:
+				w.seen.saw("who left abandoned a future")
+			case w.oracle.awaited(f.ID):
+				w.seen.saw("who left was not the last who waited for a future")
+			}
+		}
+	})
 }
 
 // hear takes the answers that have come.
