@@ -139,9 +139,5 @@ func (s *State) dropCallback(f *future) {
 	s.abortCallback(f)
 	s.pendingBytes -= f.fact.Callback.Bytes()
 	delete(s.futures, f.fact.ID)
-	if !f.dirty {
-		f.dirty = true
-		s.dirty = append(s.dirty, f)
-	}
-	f.fact = nil
+	s.replace(f, nil)
 }

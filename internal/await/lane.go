@@ -14,7 +14,7 @@ import (
 // lane is one limit key: its fetches that wait, and what decides when the first of them may start.
 type lane struct {
 	key      string
-	host     string // of the last that joined
+	host     *string // of the last that joined
 	settings record.LimitSettings
 	starts   starts // what the rate still counts
 	circuit  circuit
@@ -70,8 +70,9 @@ func (s *State) enlist(f *future, settings *record.LimitSettings) {
 
 func (s *State) joinLane(f *future, host, key string, settings *record.LimitSettings) {
 	l := s.lane(key)
-	if host != l.host { // most fetches of a key go to one host: they share its name, and keep no URL in memory for it
-		l.host = strings.Clone(host)
+	if l.host == nil || host != *l.host { // most fetches of a key go to one host, and share its name
+		own := strings.Clone(host) // it keeps no URL in memory
+		l.host = &own
 	}
 	f.host, f.lane = l.host, l
 	l.members++
@@ -86,7 +87,7 @@ func (s *State) joinLane(f *future, host, key string, settings *record.LimitSett
 func (s *State) lane(key string) *lane {
 	l, ok := s.queue.lanes.Get(key)
 	if !ok {
-		l = &lane{key: strings.Clone(key)}
+		l = &lane{key: strings.Clone(key), waiting: row{name: rowWaiting}, held: row{name: rowHeld}}
 		s.queue.lanes.Set(l.key, l)
 		s.queue.circuits[record.CircuitClosed]++
 	}
@@ -113,11 +114,11 @@ func (s *State) delist(f *future) {
 	if l == nil {
 		return
 	}
-	switch f.place.row {
-	case &l.waiting:
+	switch f.in {
+	case rowWaiting:
 		l.waiting.remove(f)
 		s.queue.size--
-	case &l.held:
+	case rowHeld:
 		l.held.remove(f)
 		s.queue.held--
 	}
@@ -193,7 +194,7 @@ func (s *State) tend(l *lane) {
 
 // isParked reports whether l rightly waits for its host.
 func (s *State) isParked(l *lane) bool {
-	h := s.queue.hosts[l.waiting.first.host]
+	h := s.queue.hosts[*l.waiting.first.host]
 	return h != nil && l.in == &h.parked && h.running >= s.limits.HostAttemptsMax
 }
 

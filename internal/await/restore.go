@@ -13,7 +13,7 @@ const InterruptionsMax = 2
 // restore puts a stored future that is not done with back into memory, before the first turn. Nothing happens to it
 // yet: what was under way is the business of the Restart command, what has come due that of time.
 func (s *State) restore(fact *record.Future) {
-	f := &future{fact: fact, stored: fact}
+	f := &future{fact: fact}
 	s.futures[fact.ID] = f
 	s.pendingBytes += fact.Callback.Bytes()
 	if fact.State.Settled() { // its callback is pending

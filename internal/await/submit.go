@@ -184,9 +184,9 @@ func (s *State) create(n *record.NewFuture) *future {
 		fact.DeadlineAt = s.at.Add(n.Timeout)
 	}
 	begins := max(n.At, s.at.Add(n.Delay))
-	f := &future{fact: fact, dirty: true}
+	f := &future{}
 	s.futures[n.ID] = f
-	s.dirty = append(s.dirty, f)
+	s.replace(f, fact)
 	s.touch(f)
 	s.pending++
 	s.loose.add(f)
@@ -255,7 +255,7 @@ func (s *State) expire(f *future) {
 		e = failed(record.FailTimeout, "Nobody settled the promise before its timeout.")
 	case f.fact.Kind == record.KindWait:
 		e = failed(record.FailTimeout, "The expression was not decided before the timeout.")
-	case f.place.row != nil && f.lane.circuit.State != record.CircuitClosed:
+	case f.in != noRow && f.lane.circuit.State != record.CircuitClosed:
 		e = failed(record.FailCircuitOpen, "The deadline passed while its target kept failing and was left alone.")
 	}
 	s.abort(f, &record.Failure{Type: record.FailDeadline, Message: "The deadline passed during the attempt."})
