@@ -55,12 +55,32 @@ func hostOf(target string) string {
 	return host
 }
 
+// hostOf is the host of a URL. Many in a row have the same, and reading it takes longer than all else at the door of a
+// key: the last one is remembered.
+func (s *State) hostOf(target string) string {
+	origin := originOf(target)
+	if origin != s.lastOrigin {
+		s.lastOrigin = strings.Clone(origin) // it keeps no URL in memory
+		s.lastHost = hostOf(s.lastOrigin)
+	}
+	return s.lastHost
+}
+
+// originOf is what of a URL comes before its path, query and fragment.
+func originOf(target string) string {
+	_, rest, _ := strings.Cut(target, "://")
+	if path := strings.IndexAny(rest, "/?#"); path >= 0 {
+		return target[:len(target)-len(rest)+path]
+	}
+	return target
+}
+
 // withoutBrackets makes a host that is an address of IPv6 a part of an event's name.
 var withoutBrackets = strings.NewReplacer("[", "", "]", "")
 
 // enlist makes f, a fetch, a member of its key. What it asks of the key holds for all of them from now on.
 func (s *State) enlist(f *future, settings *record.LimitSettings) {
-	host := hostOf(f.fact.Request.URL())
+	host := s.hostOf(f.fact.Request.URL())
 	if key := f.fact.LimitKey; key != "" {
 		s.joinLane(f, host, key, settings)
 	} else {
@@ -71,7 +91,7 @@ func (s *State) enlist(f *future, settings *record.LimitSettings) {
 func (s *State) joinLane(f *future, host, key string, settings *record.LimitSettings) {
 	l := s.lane(key)
 	if l.host == nil || host != *l.host { // most fetches of a key go to one host, and share its name
-		own := strings.Clone(host) // it keeps no URL in memory
+		own := host
 		l.host = &own
 	}
 	f.host, f.lane = l.host, l

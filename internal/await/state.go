@@ -20,6 +20,8 @@ type State struct {
 	queue   queue
 	due     *loop.Wheel[timed]
 
+	lastOrigin, lastHost string // what State.hostOf read last
+
 	pending      int   // futures that are not settled
 	pendingBytes int64 // of their requests and labels, and of callbacks that are not done
 	callbacks    int   // futures that are settled, and whose callback is pending
