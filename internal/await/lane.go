@@ -81,7 +81,7 @@ var withoutBrackets = strings.NewReplacer("[", "", "]", "")
 // enlist makes f, a fetch, a member of its key. What it asks of the key holds for all of them from now on.
 func (s *State) enlist(f *future, settings *record.LimitSettings) {
 	host := s.hostOf(f.fact.Request.URL())
-	if key := f.fact.LimitKey; key != "" {
+	if key := f.fact.LimitKey(); key != "" {
 		s.joinLane(f, host, key, settings)
 	} else {
 		s.joinLane(f, host, withoutBrackets.Replace(host), settings)

@@ -27,9 +27,9 @@ func (s *State) restore(fact *record.Future) {
 	if fact.Kind == record.KindFetch {
 		s.enlist(f, nil)
 	}
-	s.pendingBytes += kept(fact.Request, fact.Labels, fact.Wait.Text())
-	if fact.Sets != "" {
-		s.events.Reserve(fact.Sets)
+	s.pendingBytes += kept(fact.Request, fact.Labels(), fact.Wait.Text())
+	if fact.Sets() != "" {
+		s.events.Reserve(fact.Sets())
 	}
 	s.rejoin(f)
 	switch {
