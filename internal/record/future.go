@@ -64,7 +64,7 @@ type Future struct {
 	DeadlineAt    Time // when a future that is not settled fails with deadline (promise: timeout); 0 for never
 	DueAt         Time // of a timer: when it succeeds
 
-	Terms    *Terms        // nil: nothing of the kind was said; Labels, Sets, LimitKey and Group read them
+	Terms    *Terms        // nil: nothing of the kind was said
 	TTL      time.Duration // how long it is kept once settled
 	Request  Packed        // of a fetch
 	Attempts []Attempt     // of a fetch, ended ones, oldest first
@@ -75,8 +75,8 @@ type Future struct {
 	Wait     *Wait     // of a wait, and of a fetch until it may start; nil: it waits for nothing
 }
 
-// Terms are what may be said of a future when it is submitted, and never changes. Of most nothing is said: it is kept
-// apart, for a future that waits takes less memory so, and read by the methods of Future that are named like its fields.
+// Terms are what may be said of a future when it is submitted, and never changes. Of most nothing is said: kept apart it
+// takes no memory of those. The methods of Future that are named like its fields read it.
 type Terms struct {
 	Labels   []Label // sorted by key
 	Sets     string  // event to set when it succeeds; empty for none

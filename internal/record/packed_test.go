@@ -24,7 +24,7 @@ func drawUsual(t *rapid.T) *Request {
 	pick("timeout", func() { r.Timeout = usual.Timeout }, func() { r.Timeout = -time.Second })
 	pick("redirects", func() { r.RedirectsMax = 5 }, func() { r.RedirectsMax = 6 })
 	pick("bytes", func() { r.BodyBytesMax = 16 << 20 }, func() { r.BodyBytesMax = -1 })
-	pick("accept", func() { r.AcceptStatus = []StatusRange{{200, 299}} }, func() { r.AcceptStatus = []StatusRange{{200, 298}} })
+	pick("accept", func() { r.AcceptStatus = usual.AcceptStatus }, func() { r.AcceptStatus = []StatusRange{{200, 298}} })
 	pick("retry", func() { r.Retry = usual.Retry }, func() { r.Retry.AttemptsMax = 4 })
 	pick("non-idempotent", func() {}, func() { r.Retry.NonIdempotent = true })
 	pick("body", func() {}, func() { r.Body = []byte(rapid.String().Draw(t, "text")) })

@@ -95,7 +95,7 @@ var headerNumbers = func() map[string]uint64 {
 	return numbers
 }()
 
-// trace is the ids and the flags of a traceparent of version 00 (W3C Trace Context, section 3.2.2) as bytes: 16, 8 and 1.
+// trace is the ids and the flags of a traceparent of version 00 (W3C Trace Context, section 3.2.2) as bytes: 16, 8, 1.
 type trace []byte
 
 const traceBytes = 16 + 8 + 1
