@@ -89,21 +89,11 @@ func (b *bench) with(round int, measure func(*process.Server) error) error {
 
 // withBare is with, on this program as a server.
 func (b *bench) withBare() error {
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	if err := os.Setenv(bareVariable, "1"); err != nil {
-		return err
-	}
-	bare, err := process.Start(self)
+	bare, err := process.StartSelf(bareVariable, "1")
 	if err != nil {
 		return err
 	}
 	defer bare.Stop()
-	if err := os.Unsetenv(bareVariable); err != nil {
-		return err
-	}
 	bare.Client = &http.Client{Transport: overHTTP2()}
 	return b.measureBare(bare)
 }

@@ -75,8 +75,8 @@ type Future struct {
 	Wait     *Wait     // of a wait, and of a fetch until it may start; nil: it waits for nothing
 }
 
-// Terms are what may be said of a future when it is submitted, and never changes. Of most nothing is said: kept apart it
-// takes no memory of those. The methods of Future that are named like its fields read it.
+// Terms are what may be said of a future when it is submitted, and never changes. Of most nothing is said: kept apart,
+// it takes no memory of those. The methods of Future that are named like its fields read it.
 type Terms struct {
 	Labels   []Label // sorted by key
 	Sets     string  // event to set when it succeeds; empty for none
