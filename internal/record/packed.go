@@ -3,6 +3,7 @@ package record
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"unsafe"
 )
 
@@ -12,11 +13,18 @@ import (
 type Packed string
 
 // Pack encodes r.
-func (r *Request) Pack() Packed {
-	e := make(encoder, 0, 256)
-	r.fields(&e)
-	return Packed(e)
+func (r *Request) Pack() Packed { return pack(r.fields) }
+
+// pack is what fields writes, in as much memory as that takes.
+func pack(fields func(*encoder)) Packed {
+	e := scratch.Get().(*encoder)
+	defer scratch.Put(e)
+	*e = (*e)[:0]
+	fields(e)
+	return Packed(*e)
 }
+
+var scratch = sync.Pool{New: func() any { return new(encoder) }}
 
 // Open decodes p, which Pack made or DecodeFuture has checked; anything else is a fault of ours, and panics. An empty p
 // is nil. Its strings and its body are parts of p.
@@ -52,19 +60,19 @@ func (p Packed) URL() (url string) {
 // WithoutSecrets is what may still be known when the future is settled: where the request went, without the query, and
 // not what it said.
 func (p Packed) WithoutSecrets() Packed {
-	kept := make(encoder, 0, len(p))
-	for f, whole := range p.fields {
-		switch f.n {
-		case requestUsual:
-			kept.uint(requestUsual, f.num&uint64(usualMethod))
-		case requestMethod, requestTraceparent, requestTrace:
-			kept = append(kept, whole...)
-		case requestURL:
-			path, _, _ := strings.Cut(f.string(), "?")
-			kept.string(requestURL, path)
+	return pack(func(e *encoder) {
+		for f, whole := range p.fields {
+			switch f.n {
+			case requestUsual:
+				e.uint(requestUsual, f.num&uint64(usualMethod))
+			case requestMethod, requestTraceparent, requestTrace:
+				*e = append(*e, whole...)
+			case requestURL:
+				path, _, _ := strings.Cut(f.string(), "?")
+				e.string(requestURL, path)
+			}
 		}
-	}
-	return Packed(kept)
+	})
 }
 
 // fields visits the fields of p, and each as it is written, in order.
