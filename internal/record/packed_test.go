@@ -1,6 +1,8 @@
 package record
 
 import (
+	"hash/crc32"
+	"strings"
 	"testing"
 	"time"
 
@@ -102,5 +104,31 @@ func TestARequestInTheLongFormIsRead(t *testing.T) {
 	}
 	if short := long.Open().Pack(); 2*len(short) > len(long) {
 		t.Errorf("the short form takes %d bytes, the long one %d", len(short), len(long))
+	}
+}
+
+// The short forms are on disks: they mean for ever what they meant when they were written.
+func TestTheShortFormsMeanWhatTheyMeant(t *testing.T) {
+	p := Packed("\x60\x3f" + "\x12\x09http://a/" + "\x1a\x05\x18\x04\x12\x01x" + "\x6a\x19" +
+		"\x4b\xf9\x2f\x35\x77\xb3\x4d\xa6\xa3\xce\x92\x9d\x0e\x0e\x47\x36" + "\x00\xf0\x67\xaa\x0b\xa9\x02\xb7" + "\x01")
+	want := &Request{
+		Method: "GET", URL: "http://a/", Headers: []Header{{Name: "Authorization", Values: []string{"x"}}},
+		Timeout: 30 * time.Second,
+		Retry: Retry{
+			AttemptsMax: 4, BackoffMin: 500 * time.Millisecond, BackoffMax: 30 * time.Second,
+			OnStatus: []StatusRange{{From: 429, To: 429}, {From: 500, To: 599}},
+		},
+		AcceptStatus: []StatusRange{{From: 200, To: 299}}, RedirectsMax: 5, BodyBytesMax: 16 << 20,
+		Traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+	}
+	if diff := cmp.Diff(want, p.Open()); diff != "" {
+		t.Errorf("(-meant +opened):\n%s", diff)
+	}
+	if want.Pack() != p {
+		t.Errorf("it is packed as %q", want.Pack())
+	}
+	names := strings.Join(headerNames[1:42], " ")
+	if sum := crc32.ChecksumIEEE([]byte(names)); sum != 0x896e99da || headerNames[4] != "Authorization" {
+		t.Errorf("the first names of headers are others: %s (%#x)", names, sum)
 	}
 }
