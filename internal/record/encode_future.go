@@ -134,8 +134,7 @@ func (f *Future) takePart(in field) error {
 		return decode(in.raw, "label", t.Labels[len(t.Labels)-1].take)
 	case 16:
 		f.Request = Packed(in.string())
-		_, err := f.Request.decode() // what nobody could read later is refused now
-		return err
+		return f.Request.check() // what nobody could read later is refused now
 	case 17:
 		f.Attempts = append(f.Attempts, Attempt{})
 		return decode(in.raw, "attempt", f.Attempts[len(f.Attempts)-1].take)
