@@ -254,7 +254,9 @@ func (k *Kernel) Stream(ctx context.Context, r StreamRequest) (*Stream, error) {
 		}
 		answer, err := k.await(ctx, p)
 		if err != nil {
-			st.Leave()
+			if ctx.Err() != nil {
+				st.Leave()
+			}
 			return nil, err
 		}
 		missing, _ := answer.([]string)
