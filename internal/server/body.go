@@ -54,8 +54,8 @@ func (s *Server) body(w http.ResponseWriter, r *http.Request, bytesMax int64) ([
 		case errors.Is(err, io.EOF):
 			// Else the deadline would end the watch for the caller's leaving.
 			_ = deadlines.SetReadDeadline(time.Time{})
-			if x := w.(*exchange); x.key != "" {
-				x.body = b.Bytes()
+			if once := w.(*exchange).once; once != nil {
+				once.body = b.Bytes()
 			}
 			return b.Bytes(), nil
 		case err != nil:

@@ -49,12 +49,21 @@ func New(o Options) (*Server, error) {
 	return s, nil
 }
 
-// ServeHTTP answers one request. Its endpoint is found first, from where the stack is shallow: chi's search is what
-// goes deepest of all before a caller is held, and the stack of one who is held stays as it grew.
+// ServeHTTP answers one request. Who may be held over HTTP/2 waits right here while another goroutine begins: a stack
+// that has grown stays as it is for as long as its caller is held, and this far down it has not.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := newExchange(w, s.tally.nowhere)
-	s.router.find(x, r)
-	s.observe(x, r, s.guarded)
+	if shallow(r) {
+		x.turn = make(chan struct{}, 1)
+		go s.beginAside(x, r)
+	} else if s.begin(x, r); x.held != nil {
+		x.turn = make(chan struct{}, 1)
+		x.held.Watch(r.Context(), x.turn)
+	}
+	if x.turn != nil {
+		<-x.turn
+		s.goOn(x, r)
+	}
 }
 
 // HTTPServer is a server with the bounds that s needs, for HTTP/1.1 and cleartext HTTP/2. It has no WriteTimeout, which

@@ -96,9 +96,9 @@ func (m *messages) flush() error {
 	x := m.w.(*exchange)
 	if m.fault == nil {
 		x.extend()
-		m.fail(x.deadlines.Flush())
+		m.fail(x.deadlines().Flush())
 	}
-	_ = x.deadlines.SetWriteDeadline(time.Time{}) // not every writer has deadlines
+	_ = x.deadlines().SetWriteDeadline(time.Time{}) // not every writer has deadlines
 	return m.fault
 }
 

@@ -1,0 +1,72 @@
+package server
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/awaitd/awaitd/internal/await"
+)
+
+// Callers who are held. While nothing happens there is of each only what its answer will need: the goroutine that
+// net/http gave it, which stands in ServeHTTP, its exchange, and a wait in the kernel.
+
+// then answers a caller who was held, with what it waited for or why it waits no more. r is as net/http gave it, without
+// its query.
+type then func(w http.ResponseWriter, r *http.Request, a *await.WaitAnswer, err error) error
+
+// shallow reports whether r had better be begun on another goroutine, since its own is likely to be held and has not
+// grown yet. That of HTTP/1 has.
+func shallow(r *http.Request) bool {
+	asks := strings.Contains(r.URL.RawQuery, "wait=") || r.URL.Path == "/wait" || len(r.Header["Prefer"]) > 0
+	return asks && r.ProtoMajor > 1 && !wantsStream(r)
+}
+
+// begin answers r, or has it held. The endpoint is found first: chi's search goes deepest of all.
+func (s *Server) begin(x *exchange, r *http.Request) {
+	s.router.find(x, r)
+	s.observe(x, r, s.guarded)
+}
+
+// beginAside is begin for the goroutine of r, which waits for its turn.
+func (s *Server) beginAside(x *exchange, r *http.Request) {
+	defer func() {
+		if x.fault = recover(); x.fault == nil && x.held != nil {
+			x.held.Watch(r.Context(), x.turn) // from now on x may have its turn
+			return
+		}
+		x.turn <- struct{}{}
+	}()
+	s.begin(x, r)
+}
+
+// goOn is the turn of the goroutine of r: what was begun aside is over, or who was held is answered.
+func (s *Server) goOn(x *exchange, r *http.Request) {
+	if x.fault != nil {
+		panic(x.fault) // it is net/http's to catch
+	}
+	if x.held == nil {
+		return
+	}
+	a, err := x.held.Answer(r.Context())
+	x.held = nil
+	s.contain(x, r, func(w http.ResponseWriter, r *http.Request) {
+		if err := x.then(w, r, a, err); err != nil {
+			s.fail(w, r, err)
+		}
+		s.wrote(a)
+	})
+}
+
+// hold answers with then when the wait q is decided or its time is over: now, if there is nothing to wait for, or no way.
+// It is the last thing that an endpoint does with r.
+func (s *Server) hold(w http.ResponseWriter, r *http.Request, q await.WaitRequest, then then) error {
+	// Not with the context of r, whose channel would stay: it is watched as soon as the wait is held.
+	a, held, err := s.kernel.Hold(context.Background(), q)
+	if held == nil {
+		return then(w, r, a, err)
+	}
+	x := w.(*exchange)
+	x.held, x.then, x.once, r.Form = held, then, nil, nil
+	return nil
+}
