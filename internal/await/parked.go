@@ -1,8 +1,6 @@
 package await
 
 import (
-	"context"
-	"sync/atomic"
 	"time"
 
 	"github.com/awaitd/awaitd/api"
@@ -33,7 +31,7 @@ type Leaf struct {
 }
 
 // Held is a wait that sleeps until it is decided, its time is up, its caller leaves, or the server drains. It is no
-// goroutine: whoever has asked for it waits for its turn, as deep in its stack as it likes, and holds nothing else.
+// goroutine, and what asked for it need not stay.
 type Held struct {
 	kernel *Kernel
 
@@ -45,20 +43,10 @@ type Held struct {
 	abandons   bool // its futures are cancelled when the caller leaves
 	withdrawn  bool // the caller left, perhaps before the wait began
 
-	// For the caller, as soon as it has its turn.
+	// For the caller.
 	answer *WaitAnswer // nil: the kernel has ended
-
-	turn  chan<- struct{}
-	stop  func() bool // the watch for the caller's leaving
-	stage atomic.Uint32
+	done   chan struct{}
 }
-
-// Stages of a Held. Its turn comes once: from whoever finds it watched, or from Watch when it was woken before.
-const (
-	unwatched uint32 = iota
-	watched
-	woken
-)
 
 // seat is the place of a caller who is held.
 type seat struct {
@@ -131,6 +119,7 @@ func (s *State) park(h *Held, r *WaitRequest, known map[string]*record.Future) (
 		return nil, atOnce, err
 	}
 	w.sleep()
+	h.done = make(chan struct{})
 	h.wait, h.cancelRest, h.abandons = w, r.CancelRest, r.CancelOnLeave
 	h.timer = s.due.Insert(onWheel(s.at.Add(r.Timeout)), h)
 	s.waits.add(&h.seat, h, s.at)
@@ -217,7 +206,7 @@ func (h *Held) end() {
 // release is the effect of waking: the answer is durable.
 func (h *Held) release(k *Kernel) {
 	k.state.waking.remove(&h.seat)
-	h.wakeUp()
+	close(h.done)
 }
 
 // withdraw is a look: the caller has gone.
@@ -232,46 +221,27 @@ func (h *Held) withdraw(s *State) when {
 	return atOnce
 }
 
-// Watch gives the caller its turn, once, when it is to be answered or ctx ends. Until it is called nobody is woken.
-func (h *Held) Watch(ctx context.Context, turn chan<- struct{}) {
-	h.turn, h.stop = turn, context.AfterFunc(ctx, h.leave)
-	if !h.stage.CompareAndSwap(unwatched, watched) {
-		turn <- struct{}{}
-	}
-}
+// Done is closed when there is an answer, or the kernel has ended.
+func (h *Held) Done() <-chan struct{} { return h.done }
 
-// leave is the end of the caller's context. Any goroutine.
-func (h *Held) leave() {
-	h.kernel.mustHappen(&proposal{look: h.withdraw})
-	h.wakeUp()
-}
-
-// wakeUp gives the caller its turn, if it has not had it. Any goroutine.
-func (h *Held) wakeUp() {
-	if h.stage.Swap(woken) == watched {
-		h.turn <- struct{}{}
-	}
-}
-
-// Answer is for the caller who has its turn; ctx is that of Watch. Errors: ErrEnded, and ctx's when the caller has left.
-func (h *Held) Answer(ctx context.Context) (*WaitAnswer, error) {
-	switch {
-	case !h.stop():
-		return nil, ctx.Err()
-	case h.answer == nil:
+// Answer is for the caller, when it is done. Error: ErrEnded.
+func (h *Held) Answer() (*WaitAnswer, error) {
+	if h.answer == nil {
 		return nil, ErrEnded
-	default:
-		return h.answer, nil
 	}
+	return h.answer, nil
 }
 
-// loseAll wakes whoever is held by a kernel that has ended. What was not released was never promised.
+// Leave ends what is not done. Any goroutine.
+func (h *Held) Leave() { h.kernel.mustHappen(&proposal{look: h.withdraw}) }
+
+// loseAll is the end of the kernel for whoever is held. What was not released was never promised.
 func (s *State) loseAll() {
 	for _, list := range []*parked{&s.waits, &s.waking} {
 		for seat := list.first; seat != nil; seat = seat.next {
 			if h, ok := seat.holds.(*Held); ok {
 				h.answer = nil
-				h.wakeUp()
+				close(h.done)
 			}
 		}
 	}

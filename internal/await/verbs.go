@@ -307,20 +307,22 @@ func (r *WaitRequest) begin() (err error) {
 }
 
 // Wait returns when the expression is decided, the timeout is over or the server drains, whichever comes first. Errors
-// are those of Hold and Held.Answer.
+// are those of Hold.
 func (k *Kernel) Wait(ctx context.Context, r WaitRequest) (*WaitAnswer, error) {
 	a, held, err := k.Hold(ctx, r)
 	if held == nil {
 		return a, err
 	}
-	turn := make(chan struct{}, 1)
-	held.Watch(ctx, turn)
-	<-turn
-	return held.Answer(ctx)
+	select {
+	case <-held.Done():
+		return held.Answer()
+	case <-ctx.Done():
+		held.Leave()
+		return nil, ctx.Err()
+	}
 }
 
-// Hold begins a wait, and answers it if it is decided, has no time, or the server drains. Else it is held: it must be
-// watched. Errors: ErrCursor, *UnknownFutureError, *UnknownGroupError, ErrTooManyWaiters, ErrTooManyLeaves,
+// Hold begins a wait, and answers it if it is decided, has no time, or the server drains. Else it is held. Errors: ErrCursor, *UnknownFutureError, *UnknownGroupError, ErrTooManyWaiters, ErrTooManyLeaves,
 // ErrTooManyEvents, ErrBusy, ErrEnded, and ctx's when the caller leaves before it is known whether it is held.
 func (k *Kernel) Hold(ctx context.Context, r WaitRequest) (*WaitAnswer, *Held, error) {
 	if err := r.begin(); err != nil {
@@ -340,7 +342,7 @@ func (k *Kernel) Hold(ctx context.Context, r WaitRequest) (*WaitAnswer, *Held, e
 		answer, err := k.await(ctx, p)
 		if err != nil {
 			if ctx.Err() != nil {
-				k.mustHappen(&proposal{look: h.withdraw})
+				h.Leave()
 			}
 			return nil, nil, err
 		}

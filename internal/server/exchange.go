@@ -25,11 +25,9 @@ type exchange struct {
 	status  int              // 0 before the header is written
 	once    *once            // of a call that creates; nil without an idempotency key
 
-	// Of a caller who may be held.
-	turn  chan struct{} // told when its answer goes on; nil: it is answered at once
-	held  *await.Held   // nil: not held
-	then  then
-	fault any // with which its beginning panicked
+	held  *await.Held // nil: it is answered
+	then  then        // how it is when it was held
+	fault any         // with which its beginning panicked
 }
 
 func newExchange(w http.ResponseWriter, rt *route) *exchange {

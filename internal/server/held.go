@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"net/http"
 	"strings"
 
@@ -28,28 +27,23 @@ func (s *Server) begin(x *exchange, r *http.Request) {
 	s.observe(x, r, s.guarded)
 }
 
-// beginAside is begin for the goroutine of r, which waits for its turn.
-func (s *Server) beginAside(x *exchange, r *http.Request) {
-	defer func() {
-		if x.fault = recover(); x.fault == nil && x.held != nil {
-			x.held.Watch(r.Context(), x.turn) // from now on x may have its turn
-			return
-		}
-		x.turn <- struct{}{}
-	}()
+// beginAside is begin for the goroutine of r, which waits until it has begun. A panic is that goroutine's, too.
+func (s *Server) beginAside(x *exchange, r *http.Request, begun chan<- struct{}) {
+	defer close(begun)
+	defer func() { x.fault = recover() }()
 	s.begin(x, r)
 }
 
-// goOn is the turn of the goroutine of r: what was begun aside is over, or who was held is answered.
+// goOn answers who was held, unless it has gone.
 func (s *Server) goOn(x *exchange, r *http.Request) {
-	if x.fault != nil {
-		panic(x.fault) // it is net/http's to catch
-	}
-	if x.held == nil {
-		return
-	}
-	a, err := x.held.Answer(r.Context())
+	held, err := x.held, r.Context().Err()
 	x.held = nil
+	var a *await.WaitAnswer
+	if err != nil {
+		held.Leave()
+	} else {
+		a, err = held.Answer()
+	}
 	s.contain(x, r, func(w http.ResponseWriter, r *http.Request) {
 		if err := x.then(w, r, a, err); err != nil {
 			s.fail(w, r, err)
@@ -61,8 +55,7 @@ func (s *Server) goOn(x *exchange, r *http.Request) {
 // hold answers with then when the wait q is decided or its time is over: now, if there is nothing to wait for, or no way.
 // It is the last thing that an endpoint does with r.
 func (s *Server) hold(w http.ResponseWriter, r *http.Request, q await.WaitRequest, then then) error {
-	// Not with the context of r, whose channel would stay: it is watched as soon as the wait is held.
-	a, held, err := s.kernel.Hold(context.Background(), q)
+	a, held, err := s.kernel.Hold(r.Context(), q)
 	if held == nil {
 		return then(w, r, a, err)
 	}

@@ -54,14 +54,20 @@ func New(o Options) (*Server, error) {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := newExchange(w, s.tally.nowhere)
 	if shallow(r) {
-		x.turn = make(chan struct{}, 1)
-		go s.beginAside(x, r)
-	} else if s.begin(x, r); x.held != nil {
-		x.turn = make(chan struct{}, 1)
-		x.held.Watch(r.Context(), x.turn)
+		begun := make(chan struct{})
+		go s.beginAside(x, r, begun)
+		<-begun
+	} else {
+		s.begin(x, r)
 	}
-	if x.turn != nil {
-		<-x.turn
+	if x.fault != nil {
+		panic(x.fault) // it is net/http's to catch
+	}
+	if x.held != nil {
+		select {
+		case <-x.held.Done():
+		case <-r.Context().Done():
+		}
 		s.goOn(x, r)
 	}
 }

@@ -354,10 +354,13 @@ func (w *world) hold(wait *Wait) *call {
 		if held == nil {
 			return a, err
 		}
-		turn := make(chan struct{}, 1)
-		held.Watch(c.patient.Context, turn) // which asks the loop nothing
-		<-turn
-		return held.Answer(ctx)
+		select {
+		case <-held.Done():
+			return held.Answer()
+		case <-c.patient.Context.Done(): // not that of patient, which counts who asks the loop
+			held.Leave()
+			return nil, ctx.Err()
+		}
 	}
 	c.about = futuresIn(wait.For)
 	var before map[string]uint64
