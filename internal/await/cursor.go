@@ -199,7 +199,7 @@ func (w *wait) known() uint64 {
 	if len(w.order) == 0 {
 		return serial
 	}
-	switch fact := w.leaves[w.order[len(w.order)-1]].fact.(type) {
+	switch fact := w.leaves[w.order[len(w.order)-1]].about.(type) {
 	case *record.Event:
 		if fact.Serial == serial {
 			return max(w.since, serial-1)

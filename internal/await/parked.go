@@ -294,9 +294,9 @@ func (w *wait) answer() *WaitAnswer {
 // done is a decided leaf as it is shown.
 func (l *leaf) done() Leaf {
 	done := Leaf{Expr: l.expr, Outcome: l.outcome, At: l.at}
-	done.Future, _ = l.fact.(*record.Future)
-	done.Event, _ = l.fact.(*record.Event)
-	done.Group, _ = l.fact.(*record.Group)
+	done.Future, _ = l.about.(*record.Future)
+	done.Event, _ = l.about.(*record.Event)
+	done.Group, _ = l.about.(*record.Group)
 	return done
 }
 

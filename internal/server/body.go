@@ -46,6 +46,9 @@ func (s *Server) body(w http.ResponseWriter, r *http.Request, bytesMax int64) ([
 	}
 	deadlines := http.NewResponseController(w)
 	var b bytes.Buffer
+	if r.ContentLength > 0 {
+		b.Grow(int(min(expected, bodyChunkBytes)) + bytes.MinRead) // else it grows to find out that it has ended
+	}
 	for {
 		_, err := io.CopyN(&b, r.Body, bodyChunkBytes)
 		switch {

@@ -25,9 +25,8 @@ type exchange struct {
 	status  int              // 0 before the header is written
 	once    *once            // of a call that creates; nil without an idempotency key
 
-	held  *await.Held // nil: it is answered
-	then  then        // how it is when it was held
-	fault any         // with which its beginning panicked
+	held *await.Held // nil: it is answered
+	then then        // how it is when it was held
 }
 
 func newExchange(w http.ResponseWriter, rt *route) *exchange {

@@ -27,10 +27,9 @@ func (s *Server) begin(x *exchange, r *http.Request) {
 	s.observe(x, r, s.guarded)
 }
 
-// beginAside is begin for the goroutine of r, which waits until it has begun. A panic is that goroutine's, too.
-func (s *Server) beginAside(x *exchange, r *http.Request, begun chan<- struct{}) {
-	defer close(begun)
-	defer func() { x.fault = recover() }()
+// beginAside is begin for the goroutine of r, which waits for the fault with which it panicked; nil: none.
+func (s *Server) beginAside(x *exchange, r *http.Request, fault chan<- any) {
+	defer func() { fault <- recover() }()
 	s.begin(x, r)
 }
 

@@ -54,14 +54,13 @@ func New(o Options) (*Server, error) {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := newExchange(w, s.tally.nowhere)
 	if shallow(r) {
-		begun := make(chan struct{})
-		go s.beginAside(x, r, begun)
-		<-begun
+		fault := make(chan any)
+		go s.beginAside(x, r, fault)
+		if f := <-fault; f != nil {
+			panic(f) // it is net/http's to catch
+		}
 	} else {
 		s.begin(x, r)
-	}
-	if x.fault != nil {
-		panic(x.fault) // it is net/http's to catch
 	}
 	if x.held != nil {
 		select {
