@@ -21,7 +21,22 @@ func shallow(r *http.Request) bool {
 	return asks && r.ProtoMajor > 1 && !wantsStream(r)
 }
 
-// begin answers r, or has it held. The endpoint is found first: chi's search goes deepest of all.
+// start answers r, or has it held; if that is likely, on another goroutine.
+func (s *Server) start(w http.ResponseWriter, r *http.Request) *exchange {
+	x := newExchange(w, s.tally.nowhere)
+	if !shallow(r) {
+		s.begin(x, r)
+		return x
+	}
+	fault := make(chan any)
+	go s.beginAside(x, r, fault)
+	if f := <-fault; f != nil {
+		panic(f) // it is net/http's to catch
+	}
+	return x
+}
+
+// begin finds the endpoint first: chi's search goes deepest of all.
 func (s *Server) begin(x *exchange, r *http.Request) {
 	s.router.find(x, r)
 	s.observe(x, r, s.guarded)

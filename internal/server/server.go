@@ -49,26 +49,18 @@ func New(o Options) (*Server, error) {
 	return s, nil
 }
 
-// ServeHTTP answers one request. Who may be held over HTTP/2 waits right here while another goroutine begins: a stack
-// that has grown stays as it is for as long as its caller is held, and this far down it has not.
+// ServeHTTP answers one request. Its stack must stay shallow until it has selected: one that has grown stays so for as
+// long as its caller is held.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := newExchange(w, s.tally.nowhere)
-	if shallow(r) {
-		fault := make(chan any)
-		go s.beginAside(x, r, fault)
-		if f := <-fault; f != nil {
-			panic(f) // it is net/http's to catch
-		}
-	} else {
-		s.begin(x, r)
+	x := s.start(w, r)
+	if x.held == nil {
+		return
 	}
-	if x.held != nil {
-		select {
-		case <-x.held.Done():
-		case <-r.Context().Done():
-		}
-		s.goOn(x, r)
+	select {
+	case <-x.held.Done():
+	case <-r.Context().Done():
 	}
+	s.goOn(x, r)
 }
 
 // HTTPServer is a server with the bounds that s needs, for HTTP/1.1 and cleartext HTTP/2. It has no WriteTimeout, which
