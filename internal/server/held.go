@@ -2,6 +2,7 @@ package server
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/awaitd/awaitd/internal/await"
@@ -40,6 +41,9 @@ func (s *Server) start(w http.ResponseWriter, r *http.Request) *exchange {
 func (s *Server) begin(x *exchange, r *http.Request) {
 	s.router.find(x, r)
 	s.observe(x, r, s.guarded)
+	if x.held != nil {
+		letGo(r)
+	}
 }
 
 // beginAside is begin for the goroutine of r, which waits for the fault with which it panicked; nil: none.
@@ -74,6 +78,22 @@ func (s *Server) hold(w http.ResponseWriter, r *http.Request, q await.WaitReques
 		return then(w, r, a, err)
 	}
 	x := w.(*exchange)
-	x.held, x.then, x.once, r.Form = held, then, nil, nil
+	x.held, x.then, x.once = held, then, nil
 	return nil
+}
+
+// letGo drops what no answer that was held asks of r, which net/http keeps until then. Over HTTP/1 it looks at the
+// headers again.
+func letGo(r *http.Request) {
+	r.Form = nil
+	if r.ProtoMajor > 1 && !conditional(r.Header) {
+		r.Header = nil
+	}
+}
+
+// conditional reports whether h has a say in an answer that was held.
+func conditional(h http.Header) bool {
+	return slices.ContainsFunc([]string{
+		"If-None-Match", "If-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range", "Range",
+	}, func(name string) bool { return h[name] != nil })
 }
