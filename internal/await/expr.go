@@ -183,7 +183,10 @@ func (l *leaf) look(known map[string]*record.Future) happening {
 	s := l.wait.state
 	switch l.expr.Op {
 	case api.OpEvent:
-		fact := s.events.Look(l.expr.Ref)
+		fact := s.events.Last(l.expr.Ref)
+		if fact == nil {
+			return happening{}
+		}
 		up := fact.Set || fact.Serial > l.wait.since
 		if target := generation(l.expr); target > 0 && fact.Generation >= target || target == 0 && up {
 			return happening{l, Satisfied, fact.SetAt, fact}
