@@ -34,7 +34,9 @@ func newExchange(w http.ResponseWriter, rt *route) *exchange {
 }
 
 // deadlines are those of the connection, or of the stream.
-func (x *exchange) deadlines() *http.ResponseController { return http.NewResponseController(x.ResponseWriter) }
+func (x *exchange) deadlines() *http.ResponseController {
+	return http.NewResponseController(x.ResponseWriter)
+}
 
 // Unwrap lets http.ResponseController reach the connection.
 func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
