@@ -11,8 +11,8 @@ import (
 // Callers who are held. While nothing happens there is of each only what its answer will need: the goroutine that
 // net/http gave it, which stands in ServeHTTP, its exchange, and a wait in the kernel.
 
-// then answers a caller who was held, with what it waited for or why it waits no more. r is as net/http gave it, without
-// its query.
+// then answers a caller who was held, with what it waited for or why it waits no more. Of r there may be no more than
+// method, context, and headers if they are conditions.
 type then func(w http.ResponseWriter, r *http.Request, a *await.WaitAnswer, err error) error
 
 // shallow reports whether r had better be begun on another goroutine, since its own is likely to be held and has not
@@ -82,11 +82,15 @@ func (s *Server) hold(w http.ResponseWriter, r *http.Request, q await.WaitReques
 	return nil
 }
 
-// letGo drops what no answer that was held asks of r, which net/http keeps until then. Over HTTP/1 it looks at the
-// headers again.
+// letGo drops what no answer that was held asks of r, and what net/http, which keeps r until then, asks of it over
+// HTTP/1 only.
 func letGo(r *http.Request) {
 	r.Form = nil
-	if r.ProtoMajor > 1 && !conditional(r.Header) {
+	if r.ProtoMajor == 1 {
+		return
+	}
+	r.URL, r.RequestURI = nil, ""
+	if !conditional(r.Header) {
 		r.Header = nil
 	}
 }
