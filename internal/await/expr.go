@@ -68,8 +68,8 @@ type leaf struct {
 	timer   loop.WheelHandle
 	mark    uint64 // of the event its generation, of the future its state, as they decided it
 
-	// While it sleeps, the *events.Event, *future or *group that it waits on; decided, the *record.Event, *record.Future or
-	// *record.Group that decided it; nil: neither, or only its mark is known.
+	// While it sleeps, the *events.Event, *future or *group that it waits on; decided, the *record.Event, *record.Future
+	// or *record.Group that decided it; nil: neither, or only its mark is known.
 	about any
 }
 

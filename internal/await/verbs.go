@@ -306,8 +306,8 @@ func (r *WaitRequest) begin() (err error) {
 	return err
 }
 
-// Wait returns when the expression is decided, the timeout is over or the server drains, whichever comes first. Errors
-// are those of Hold.
+// Wait returns when the expression is decided, the timeout is over or the server drains, whichever comes first. Its
+// errors are those of Hold, and ctx's when the caller leaves.
 func (k *Kernel) Wait(ctx context.Context, r WaitRequest) (*WaitAnswer, error) {
 	a, held, err := k.Hold(ctx, r)
 	if held == nil {
@@ -322,7 +322,8 @@ func (k *Kernel) Wait(ctx context.Context, r WaitRequest) (*WaitAnswer, error) {
 	}
 }
 
-// Hold begins a wait, and answers it if it is decided, has no time, or the server drains. Else it is held. Errors: ErrCursor, *UnknownFutureError, *UnknownGroupError, ErrTooManyWaiters, ErrTooManyLeaves,
+// Hold begins a wait, and answers it if it is decided, has no time, or the server drains. Else it is held, and must be
+// left or done. Errors: ErrCursor, *UnknownFutureError, *UnknownGroupError, ErrTooManyWaiters, ErrTooManyLeaves,
 // ErrTooManyEvents, ErrBusy, ErrEnded, and ctx's when the caller leaves before it is known whether it is held.
 func (k *Kernel) Hold(ctx context.Context, r WaitRequest) (*WaitAnswer, *Held, error) {
 	if err := r.begin(); err != nil {

@@ -70,8 +70,8 @@ func (s *Server) goOn(x *exchange, r *http.Request) {
 	})
 }
 
-// hold answers with then when the wait q is decided or its time is over: now, if there is nothing to wait for, or no way.
-// It is the last thing that an endpoint does with r.
+// hold answers with then when the wait q is decided or its time is over; at once if there is nothing to wait for, or no
+// way to. It is the last thing that an endpoint does with r.
 func (s *Server) hold(w http.ResponseWriter, r *http.Request, q await.WaitRequest, then then) error {
 	a, held, err := s.kernel.Hold(r.Context(), q)
 	if held == nil {
