@@ -23,6 +23,7 @@ func measureGrowth(t *report.Table, s settings) error {
 	if err != nil {
 		return err
 	}
+	many := crowd(s.lives / 4)
 	heap := heapBytes()
 	pending := 0
 	var first time.Duration
@@ -35,11 +36,11 @@ func measureGrowth(t *report.Table, s settings) error {
 		each := eachOf(pending, heap)
 		var costs []time.Duration
 		for range s.rounds {
-			took, err := k.live(s.lives / 4)
+			took, err := many.live(k.submitAndAwait)
 			if err != nil {
 				return errors.Join(err, k.close())
 			}
-			costs = append(costs, took/time.Duration(s.lives/4))
+			costs = append(costs, took/time.Duration(many.lives))
 		}
 		cost := p50(costs)
 		if first == 0 {
@@ -116,16 +117,19 @@ func measureSettled(t *report.Table, s settings) error {
 	if err != nil {
 		return err
 	}
-	if _, err := k.live(s.lives / 10); err != nil { // buffers and caches have their size
+	if _, err := crowd(s.lives / 10).live(k.submitAndAwait); err != nil { // buffers and caches have their size
 		return errors.Join(err, k.close())
 	}
 	before := heapBytes()
-	if _, err := k.live(s.pending); err != nil {
+	if _, err := crowd(s.pending).live(k.submitAndAwait); err != nil {
 		return errors.Join(err, k.close())
 	}
 	t.Add(fmt.Sprintf("heap grown by %d settled futures", s.pending), "MiB", (float64(heapBytes())-float64(before))/mib)
 	return k.close()
 }
+
+// crowd are the settings of n lifecycles by so many callers that the processors are what bounds them.
+func crowd(n int) settings { return settings{lives: n, callers: 256, batch: 32} }
 
 // heapBytes is what the collector finds alive.
 func heapBytes() uint64 {

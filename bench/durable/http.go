@@ -39,6 +39,21 @@ func measureHTTP(t *report.Table, s settings) error {
 		return err
 	}
 	defer memory.Stop()
+	least, err := process.StartSelf(leastVariable, s.dir)
+	if err != nil {
+		return err
+	}
+	defer least.Stop()
+	one, err := disk.Dial()
+	if err != nil {
+		return err
+	}
+	defer one.Close()
+	other, err := least.Dial()
+	if err != nil {
+		return err
+	}
+	defer other.Close()
 	for range s.rounds {
 		onDisk, err := fetchAll(disk, target.URL, s.fetches)
 		if err != nil {
@@ -51,8 +66,11 @@ func measureHTTP(t *report.Table, s settings) error {
 		t.Add(fmt.Sprintf("submit and await by HTTP, %d clients, on disk", clients), "/s", onDisk)
 		t.Add("the same, in memory", "/s", inMemory)
 		t.Add("ratio of these: disk to memory", "", onDisk/inMemory)
-		set := func() error { return disk.Call("POST", "/events/single/set", nil, nil) }
-		if err := measureSingle(t, "one caller's set by HTTP", set, s.dir); err != nil {
+		err = measureSingles(t, s.dir,
+			single{"one caller's set by HTTP, on disk", func() error { return one.Call("POST", "/events/single/set") }},
+			single{"a handler that appends and syncs, by HTTP", func() error { return other.Call("POST", "/") }},
+		)
+		if err != nil {
 			return err
 		}
 	}
@@ -87,33 +105,47 @@ func fetchAll(p *process.Server, target string, n int) (float64, error) {
 	return float64(n) / time.Since(began).Seconds(), nil
 }
 
-// measureSingle times one caller who sets an event, and in turn with that one append of 256 bytes with its fdatasync.
-func measureSingle(t *report.Table, what string, call func() error, dir string) error {
+// appended is what a bare append writes before its fdatasync, in bytes.
+const appended = 256
+
+// single is a call that one caller makes, and waits for.
+type single struct {
+	name string
+	call func() error
+}
+
+// measureSingles times one caller's calls, and in turn with each a bare append with its fdatasync.
+func measureSingles(t *report.Table, dir string, singles ...single) error {
 	const calls = 500
 	file, err := os.Create(filepath.Join(dir, "single"))
 	if err != nil {
 		return err
 	}
 	defer func() { _ = file.Close() }()
-	var set, synced []time.Duration
-	line := make([]byte, 256)
-	for range calls {
-		began := time.Now()
-		if err := call(); err != nil {
-			return err
-		}
-		set = append(set, time.Since(began))
-		began = time.Now()
+	line := make([]byte, appended)
+	bare := single{"in turn with these, one append with fdatasync", func() error {
 		if _, err := file.Write(line); err != nil {
 			return err
 		}
-		if err := syscall.Fdatasync(int(file.Fd())); err != nil {
-			return err
+		return syscall.Fdatasync(int(file.Fd()))
+	}}
+	singles = append(singles, bare)
+	times := make([][]time.Duration, len(singles))
+	for range calls {
+		for i, s := range singles {
+			began := time.Now()
+			if err := s.call(); err != nil {
+				return err
+			}
+			times[i] = append(times[i], time.Since(began))
 		}
-		synced = append(synced, time.Since(began))
 	}
-	t.Add("ratio of the medians: "+what+" to a bare fdatasync", "", float64(p50(set))/float64(p50(synced)))
-	t.AddTimes(what+", on disk", set)
-	t.AddTimes("in turn with that, one append with fdatasync", synced)
+	synced := p50(times[len(times)-1])
+	for i, s := range singles {
+		if i < len(singles)-1 {
+			t.Add("ratio of the medians: "+s.name+" to a bare fdatasync", "", float64(p50(times[i]))/float64(synced))
+		}
+		t.AddTimes(s.name, times[i])
+	}
 	return nil
 }

@@ -8,8 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -24,14 +22,8 @@ import (
 	"github.com/awaitd/awaitd/internal/store"
 )
 
-// callers submit at once, a batch each, as POST /fetch/batch does.
-const (
-	callers   = 256
-	batchSize = 32
-)
-
-// measureKernel has fetches live through the kernel on disk, and then appends what was committed to a plain file, with
-// one fdatasync for each commit that there was.
+// measureKernel has fetches live through the kernel on disk, and in turn with that through a log that does nothing but
+// append their facts. Then what the kernel committed is appended once more, without callers: as fast as the disk goes.
 func measureKernel(t *report.Table, s settings) error {
 	for round := range s.rounds {
 		k, err := open(filepath.Join(s.dir, fmt.Sprintf("kernel-%d", round)))
@@ -39,12 +31,16 @@ func measureKernel(t *report.Table, s settings) error {
 			return err
 		}
 		k.store.keep = true
-		took, err := k.live(s.lives)
+		took, err := s.live(k.submitAndAwait)
 		if err == nil {
 			k.store.keep = false
-			err = measureSingle(t, "one caller's set through the kernel", k.set, s.dir)
+			err = measureSingles(t, s.dir, single{"one caller's set through the kernel, on disk", k.set})
 		}
 		if err = errors.Join(err, k.close()); err != nil {
+			return err
+		}
+		logged, syncs, err := measureRawLog(filepath.Join(s.dir, fmt.Sprintf("log-%d", round)), s)
+		if err != nil {
 			return err
 		}
 		raw, bytes, err := appendRaw(filepath.Join(s.dir, fmt.Sprintf("raw-%d", round)), k.store.commits)
@@ -53,9 +49,11 @@ func measureKernel(t *report.Table, s settings) error {
 		}
 		n := float64(s.lives)
 		t.Add("lifecycles through the kernel, on disk", "/s", n/took.Seconds())
-		t.Add("the same bytes appended raw, one fdatasync a commit", "/s", n/raw.Seconds())
-		t.Add("ratio of these: kernel to raw", "", raw.Seconds()/took.Seconds())
-		t.Add("lifecycles a commit", "", n/float64(len(k.store.commits)))
+		t.Add("the same callers and facts, appended raw", "/s", n/logged.Seconds())
+		t.Add("ratio of these: kernel to raw", "", logged.Seconds()/took.Seconds())
+		t.Add("lifecycles a commit of the kernel", "", n/float64(len(k.store.commits)))
+		t.Add("lifecycles a sync of the raw log", "", n/float64(syncs))
+		t.Add("what the kernel committed, appended without callers, one fdatasync a commit", "/s", n/raw.Seconds())
 		t.Add("bytes of facts a lifecycle", "B", float64(bytes)/n)
 	}
 	return nil
@@ -119,12 +117,17 @@ var kibibyte = make([]byte, 1024)
 func (f *instant) Launch(j fetch.Job) {
 	f.outcome(&record.Outcome{
 		ID: j.ID, Attempt: record.Attempt{N: j.N, Status: 200},
-		Result: &record.Result{
-			Status:  200,
-			Headers: []record.Header{{Name: "Content-Type", Values: []string{"application/json"}}},
-			Body:    record.Body{Bytes: 1024, Inline: kibibyte},
-		},
+		Result: answered(),
 	})
+}
+
+// answered is what every attempt brings.
+func answered() *record.Result {
+	return &record.Result{
+		Status:  200,
+		Headers: []record.Header{{Name: "Content-Type", Values: []string{"application/json"}}},
+		Body:    record.Body{Bytes: 1024, Inline: kibibyte},
+	}
 }
 
 func (f *instant) Abort(string) {}
@@ -204,29 +207,6 @@ func batch(n int, delay time.Duration, request func(ulid.ULID) *record.Request) 
 func (k *kernel) set() error {
 	_, err := k.ChangeEvent(context.Background(), &record.EventChange{Name: "single", Op: record.EventSet})
 	return err
-}
-
-// live submits at least n fetches in batches, by many callers at once, each of which awaits its batch before the next.
-func (k *kernel) live(n int) (time.Duration, error) {
-	began := time.Now()
-	var next atomic.Int64
-	fault := make(chan error, callers)
-	var all sync.WaitGroup
-	for range callers {
-		all.Go(func() {
-			for next.Add(batchSize) <= int64(n) {
-				if err := k.submitAndAwait(batch(batchSize, 0, request)); err != nil {
-					fault <- err
-					return
-				}
-			}
-		})
-	}
-	all.Wait()
-	if len(fault) > 0 {
-		return 0, <-fault
-	}
-	return time.Since(began), nil
 }
 
 func (k *kernel) submitAndAwait(futures []record.NewFuture) error {

@@ -16,12 +16,15 @@ import (
 	"strings"
 
 	"github.com/awaitd/awaitd/bench/report"
+	"github.com/awaitd/awaitd/internal/app"
 )
 
 // settings of a run.
 type settings struct {
 	rounds  int
 	lives   int    // lifecycles a round, through the kernel
+	callers int    // who submit and await these at once
+	batch   int    // fetches of each of their submits
 	fetches int    // fetches a round, over HTTP
 	pending int    // the most futures pending at once
 	dir     string // where everything lies, on the disk to be measured
@@ -41,14 +44,20 @@ var parts = []part{
 }
 
 func main() {
+	if dir := os.Getenv(leastVariable); dir != "" {
+		log.Fatal(serveLeast(dir))
+	}
 	var s settings
 	flag.IntVar(&s.rounds, "rounds", 5, "rounds of each measurement; the median is shown")
 	flag.IntVar(&s.lives, "lives", 200_000, "lifecycles a round through the kernel")
+	flag.IntVar(&s.callers, "callers", 512, "callers at once, through the kernel")
+	flag.IntVar(&s.batch, "batch", 1, "fetches that each of them submits at once, and awaits before the next")
 	flag.IntVar(&s.fetches, "fetches", 10_000, "fetches a round over HTTP")
 	flag.IntVar(&s.pending, "pending", 1_000_000, "the most futures pending at once")
 	where := flag.String("dir", "", "a folder on the disk to be measured; empty: the system's for temporary files")
 	only := flag.String("only", "kernel,http,growth,bodies", "which parts to measure")
 	flag.Parse()
+	app.TuneCollector() // as the server does
 	report.Describe("./bench/durable")
 	if err := run(s, *where, strings.Split(*only, ",")); err != nil {
 		log.Fatal(err)

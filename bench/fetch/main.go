@@ -130,7 +130,7 @@ func cpuTime() time.Duration {
 // fetches are attempts of a Fetcher. Each that ends starts the next one, as the loop of the server does.
 type fetches struct {
 	fetcher *fetch.Fetcher
-	request *record.Request
+	request record.Packed
 	more    func() bool
 	chains  sync.WaitGroup
 	failed  atomic.Pointer[record.Failure]
@@ -141,14 +141,14 @@ func newFetches(url string) (*fetches, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &fetches{request: &record.Request{
+	f := &fetches{request: (&record.Request{
 		Method: "GET", URL: url, Timeout: 30 * time.Second, BodyBytesMax: 1 << 20,
 		Headers: []record.Header{
 			{Name: "Accept", Values: []string{"application/json"}}, {Name: "Authorization", Values: []string{"Bearer x"}},
 		},
 		Retry:        record.Retry{AttemptsMax: 4, BackoffMin: time.Second, BackoffMax: time.Minute},
 		AcceptStatus: []record.StatusRange{{From: 200, To: 299}}, RedirectsMax: 5,
-	}}
+	}).Pack()}
 	f.fetcher, err = fetch.New(fetch.Options{
 		WorkersMax: parallel, Guard: guard, UserAgent: "awaitd/bench", Bodies: memory{}, Rand: random, Now: time.Now,
 		Done: f.ended,

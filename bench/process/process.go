@@ -41,7 +41,23 @@ func Build(dir string) (string, error) {
 // has recovered.
 func Start(bin string, args ...string) (*Server, error) {
 	always := []string{"serve", "--addr", "127.0.0.1:0", "--allow-target", "127.0.0.1/32", "--log-format", "json"}
-	s := &Server{cmd: exec.Command(bin, append(always, args...)...)}
+	return start(exec.Command(bin, append(always, args...)...))
+}
+
+// StartSelf starts this program again, with a variable set in its environment, by which it knows that it is to be a
+// server that says where it listens as awaitd does.
+func StartSelf(variable, value string) (*Server, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(self)
+	cmd.Env = append(os.Environ(), variable+"="+value)
+	return start(cmd)
+}
+
+func start(cmd *exec.Cmd) (*Server, error) {
+	s := &Server{cmd: cmd}
 	log, err := s.cmd.StderrPipe()
 	if err != nil {
 		return nil, err

@@ -96,23 +96,13 @@ func (b *bench) with(round int, measure func(*process.Server) error) error {
 
 // withBare is with, on this program as a server.
 func (b *bench) withBare(measure func(*process.Server) error) error {
-	self, err := os.Executable()
+	p, err := process.StartSelf(bareVariable, "1")
 	if err != nil {
 		return err
 	}
-	if err := os.Setenv(bareVariable, "1"); err != nil {
-		return err
-	}
-	idle, err := process.Start(self)
-	if err != nil {
-		return err
-	}
-	defer idle.Stop()
-	if err := os.Unsetenv(bareVariable); err != nil {
-		return err
-	}
-	idle.Client = b.overHTTP2()
-	return measure(idle)
+	defer p.Stop()
+	p.Client = b.overHTTP2()
+	return measure(p)
 }
 
 // overHTTP2 opens as many connections as all callers need who are parked at once. Without that bound a crowd opens one

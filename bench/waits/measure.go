@@ -270,16 +270,26 @@ func (b *bench) setAll(p *process.Server, refs []string) error {
 	return nil
 }
 
-// measureWakes times, on an idle server, from just before a set until its one waiter has its answer.
+// measureWakes times, on an idle server, from just before a set until its one waiter has its answer, each on a
+// connection of its own.
 func (b *bench) measureWakes(p *process.Server) error {
-	setter := &process.Server{URL: p.URL, Client: b.overHTTP2()}
+	setter, err := p.Dial()
+	if err != nil {
+		return err
+	}
+	defer setter.Close()
+	waiter, err := p.Dial()
+	if err != nil {
+		return err
+	}
+	defer waiter.Close()
 	times := make([]time.Duration, 0, b.wakes)
 	for i := range b.wakes {
 		name := fmt.Sprintf("/events/idle-%d", i)
 		done := make(chan error, 1)
 		var at time.Time
 		go func() {
-			err := p.Call("GET", name+"?wait=30m", nil, nil)
+			err := waiter.Call("GET", name+"?wait=30m")
 			at = time.Now()
 			done <- err
 		}()
@@ -287,7 +297,7 @@ func (b *bench) measureWakes(p *process.Server) error {
 			return err
 		}
 		began := time.Now()
-		if err := setter.Call("POST", name+"/set", nil, nil); err != nil {
+		if err := setter.Call("POST", name+"/set"); err != nil {
 			return err
 		}
 		if err := <-done; err != nil {

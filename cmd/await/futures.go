@@ -109,8 +109,8 @@ func (k *cancelCommand) Run(ctx context.Context, s *session, c *client.Client) e
 }
 
 type lsCommand struct {
-	State string            `enum:",pending,running,succeeded,failed,cancelled" default:"" placeholder:"STATE" help:"Only those in this state: pending, running, succeeded, failed or cancelled."`
-	Kind  string            `enum:",fetch,promise,timer,wait" default:"" placeholder:"KIND" help:"Only those of this kind: fetch, promise, timer or wait."`
+	State *api.State        `enum:"pending,running,succeeded,failed,cancelled" placeholder:"STATE" help:"Only those in this state: pending, running, succeeded, failed or cancelled."`
+	Kind  *api.Kind         `enum:"fetch,promise,timer,wait" placeholder:"KIND" help:"Only those of this kind: fetch, promise, timer or wait."`
 	Group string            `placeholder:"ID" complete:"groups" help:"Only members of this group."`
 	Label map[string]string `placeholder:"KEY=VALUE" help:"Only those with this label. Repeatable; all must match."`
 	Limit int               `short:"n" default:"50" help:"At most so many; 0 for all."`
@@ -127,7 +127,13 @@ func (lsCommand) Help() string {
 
 // Run lists futures.
 func (l *lsCommand) Run(ctx context.Context, s *session, c *client.Client) error {
-	filter := client.FutureFilter{State: api.State(l.State), Kind: api.Kind(l.Kind), Group: l.Group, Labels: l.Label}
+	filter := client.FutureFilter{Group: l.Group, Labels: l.Label}
+	if l.State != nil {
+		filter.State = *l.State
+	}
+	if l.Kind != nil {
+		filter.Kind = *l.Kind
+	}
 	head := []string{"ID", "KIND", "STATE", "AGE", "WHAT"}
 	return list(s, c.Futures(ctx, filter), l.Limit, l.Quiet, head, func(f *api.Future) []string {
 		what := append([]string{gist(f)}, labelTexts(f.Labels)...)

@@ -235,6 +235,7 @@ func (a *App) Run(ctx context.Context) error {
 		_ = a.http.Close()
 		return errors.Join(err, a.Close())
 	}
+	TuneCollector()
 	turning := make(chan error, 1)
 	go func() { turning <- a.kernel.Run() }()
 	a.gate.open.Store(true)

@@ -22,7 +22,7 @@ func (s *State) start(f *future, h *host) {
 			fact.StartedAt = s.at
 		}
 	})
-	job := fetch.Job{ID: f.fact.ID, N: len(f.fact.Attempts) + 1, Request: f.fact.Request.Open()}
+	job := fetch.Job{ID: f.fact.ID, N: len(f.fact.Attempts) + 1, Request: f.fact.Request}
 	job.DeadlineAt = f.fact.DeadlineAt.Time()
 	s.effects = append(s.effects, launch{job})
 }

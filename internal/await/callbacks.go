@@ -89,7 +89,8 @@ func (s *State) dueCallback(f *future) {
 // deliver makes an attempt to deliver the callback of f. A crash makes it again: it is delivered at least once.
 func (s *State) deliver(f *future, h *host) {
 	c := f.fact.Callback
-	job := fetch.Job{ID: f.fact.ID + callbackJob, N: c.Attempts + 1, Request: fetch.CallbackRequest(c), Callback: f.fact}
+	job := fetch.Job{ID: f.fact.ID + callbackJob, N: c.Attempts + 1, Callback: f.fact}
+	job.Request = fetch.CallbackRequest(c).Pack()
 	job.DeadlineAt = f.fact.SettledAt.Add(CallbackTimeMax).Time()
 	s.takeOff(job.ID, f, h)
 	s.effects = append(s.effects, launch{job})

@@ -99,7 +99,7 @@ func (w *world) launch(j fetch.Job) {
 		if failure == record.FailHTTPStatus {
 			o.Attempt.Status = 503
 		}
-		if o.Retry = j.N < j.Request.Retry.AttemptsMax; o.Retry {
+		if o.Retry = j.N < j.Request.Open().Retry.AttemptsMax; o.Retry {
 			o.RetryAfter = w.backoff(j)
 		}
 	}
@@ -109,7 +109,7 @@ func (w *world) launch(j fetch.Job) {
 
 // backoff is what internal/fetch draws: evenly from the least wait to what doubles with each attempt.
 func (w *world) backoff(j fetch.Job) time.Duration {
-	r := j.Request.Retry
+	r := j.Request.Open().Retry
 	most := min(r.BackoffMax, r.BackoffMin<<j.N)
 	return r.BackoffMin + time.Duration(w.rand.Int64N(int64(most-r.BackoffMin)+1))
 }
@@ -305,7 +305,7 @@ func TestKeysStartInTurns(t *testing.T) {
 	w := newWorld(t, limits)
 	var order []string
 	w.answer = func(j fetch.Job, _ record.Time) (time.Duration, record.FailureType) {
-		order = append(order, hostOf(j.Request.URL))
+		order = append(order, hostOf(j.Request.URL()))
 		return time.Millisecond, ""
 	}
 	w.submit(fetches(10_000, 1, "a")...)

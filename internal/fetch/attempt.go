@@ -19,6 +19,7 @@ import (
 type attempt struct {
 	f       *Fetcher
 	job     Job
+	asked   *record.Request // by the job
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
 	client  retryablehttp.Client
@@ -40,7 +41,7 @@ type ending struct {
 }
 
 func newAttempt(f *Fetcher, fl *flight) *attempt {
-	a := &attempt{f: f, job: fl.job, cancel: fl.cancel}
+	a := &attempt{f: f, job: fl.job, asked: fl.job.Request.Open(), cancel: fl.cancel}
 	a.ctx = context.WithValue(fl.ctx, verdictKey{}, &a.verdict)
 	a.ctx = httptrace.WithClientTrace(a.ctx, &httptrace.ClientTrace{
 		GotConn: func(info httptrace.GotConnInfo) {
@@ -54,8 +55,8 @@ func newAttempt(f *Fetcher, fl *flight) *attempt {
 	})
 	a.client.HTTPClient = f.exit.client
 	a.client.RetryMax = 0 // one attempt per call: the loop holds the wait
-	a.client.RetryWaitMin = a.job.Request.Retry.BackoffMin
-	a.client.RetryWaitMax = a.job.Request.Retry.BackoffMax
+	a.client.RetryWaitMin = a.asked.Retry.BackoffMin
+	a.client.RetryWaitMax = a.asked.Retry.BackoffMax
 	a.client.CheckRetry = a.checkRetry
 	a.client.Backoff = a.backoff
 	a.client.ErrorHandler = retryablehttp.PassthroughErrorHandler // the default one eats the last answer
@@ -65,7 +66,7 @@ func newAttempt(f *Fetcher, fl *flight) *attempt {
 
 // run carries the attempt out within the request's timeout and the job's deadline.
 func (a *attempt) run() ending {
-	limit, cause := a.job.Request.Timeout, failTime
+	limit, cause := a.asked.Timeout, failTime
 	if !a.job.DeadlineAt.IsZero() {
 		if left := a.job.DeadlineAt.Sub(a.f.options.Now()); left <= limit {
 			limit, cause = left, failDeadline
@@ -85,7 +86,7 @@ func (a *attempt) run() ending {
 
 // follow makes the request and those that redirects ask for, and gives the last answer, unread.
 func (a *attempt) follow() (*http.Response, error) {
-	r := a.job.Request
+	r := a.asked
 	c, faults := check(r)
 	if len(faults) > 0 {
 		// The door let it pass under other rules, or another server did. Fail closed.
@@ -170,7 +171,7 @@ func (a *attempt) request(h *hop) *http.Request {
 
 // addOwn adds what we tell the origin that the caller chose, and no other; the caller's own headers win.
 func (a *attempt) addOwn(header http.Header, method string) {
-	r := a.job.Request
+	r := a.asked
 	for _, own := range a.message.Headers {
 		header[own.Name] = own.Values
 	}
@@ -201,7 +202,7 @@ func hideIdempotencyKeys(h http.Header) {
 // store that no fact refers to would stay for ever.
 func (a *attempt) answered(resp *http.Response) ending {
 	var e ending
-	if !record.Has(a.job.Request.AcceptStatus, resp.StatusCode) {
+	if !record.Has(a.asked.AcceptStatus, resp.StatusCode) {
 		e.failure = failStatus(resp.StatusCode)
 		if e.retry, e.wait = a.decide(resp, nil); e.retry {
 			drain(resp)
@@ -247,7 +248,7 @@ func (a *attempt) failureOf(err error) *failure {
 // spelled fills in what a cause set beforehand could not say without a cost to each attempt.
 func (a *attempt) spelled(f *failure) *failure {
 	if f == failTime {
-		return failTimeout(a.job.Request.Timeout)
+		return failTimeout(a.asked.Timeout)
 	}
 	return f
 }

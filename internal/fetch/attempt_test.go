@@ -142,7 +142,7 @@ func TestTheIdempotencyKeyIsSentOnlyWhenAsked(t *testing.T) {
 	})
 	r := newRig(t, nil)
 	send := func(n int, req *record.Request) *record.Outcome {
-		r.Launch(Job{ID: "fut_1", N: n, Request: req})
+		r.Launch(Job{ID: "fut_1", N: n, Request: req.Pack()})
 		return <-r.outcomes
 	}
 	wantSuccess(t, send(1, request(s.URL, method("POST"))), "[]")
@@ -208,7 +208,7 @@ func TestTimeoutAndDeadlineAreToldApart(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			r := newRig(t, &GuardOptions{Resolver: dns("example.com", "93.184.216.34")})
 			r.onPipes(func(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) })
-			job := Job{ID: "fut_1", N: 1, Request: request("http://example.com/", within(c.timeout))}
+			job := Job{ID: "fut_1", N: 1, Request: request("http://example.com/", within(c.timeout)).Pack()}
 			if c.deadline != 0 {
 				job.DeadlineAt = time.Now().Add(c.deadline)
 			}

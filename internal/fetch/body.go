@@ -41,7 +41,7 @@ func (a *attempt) keep(resp *http.Response) (record.Body, error) {
 	if resp.Body == http.NoBody {
 		return record.Body{}, nil // to HEAD and with 304, whatever Content-Length says
 	}
-	bytesMax := a.job.Request.BodyBytesMax
+	bytesMax := a.asked.BodyBytesMax
 	if resp.ContentLength > bytesMax {
 		return record.Body{}, failTooLarge(bytesMax)
 	}

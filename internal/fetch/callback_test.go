@@ -30,7 +30,7 @@ func composes(o *Options) {
 
 func (r *rig) deliver(t testing.TB, c *record.Callback, n int) *record.Outcome {
 	t.Helper()
-	r.Launch(Job{ID: r.id(), N: n, Request: CallbackRequest(c), Callback: &record.Future{ID: "fut_1"}})
+	r.Launch(Job{ID: r.id(), N: n, Request: CallbackRequest(c).Pack(), Callback: &record.Future{ID: "fut_1"}})
 	return <-r.outcomes
 }
 

@@ -219,7 +219,7 @@ func (w *caseWorld) called(r *rig, body []byte) string {
 	if err := api.Decode(body, &q); err != nil {
 		w.Fatal(err)
 	}
-	r.Launch(Job{ID: r.id(), N: 1, Request: callbackIn(&q), Callback: &record.Future{ID: "fut_A"}})
+	r.Launch(Job{ID: r.id(), N: 1, Request: callbackIn(&q).Pack(), Callback: &record.Future{ID: "fut_A"}})
 	out := <-r.outcomes
 	switch f := out.Attempt.Failure; {
 	case f == nil:

@@ -54,9 +54,9 @@ func (o *Options) validate() error {
 
 // Job asks for one attempt.
 type Job struct {
-	ID         string // of the future; one attempt per id is in flight at most
-	N          int    // of the attempt, from 1
-	Request    *record.Request
+	ID         string         // of the future; one attempt per id is in flight at most
+	N          int            // of the attempt, from 1
+	Request    record.Packed  // opened by the worker: the loop need not
 	Callback   *record.Future // settled: the job is to tell of it; nil: it is an ordinary fetch
 	DeadlineAt time.Time      // of the future; zero for none
 }

@@ -42,7 +42,7 @@ func TestAnAbortEndsAnAttemptAsCancelled(t *testing.T) {
 	target, arrived, let := holding(t)
 	defer close(let)
 	r := newRig(t, nil)
-	r.Launch(Job{ID: "fut_1", N: 1, Request: request(target.url)})
+	r.Launch(Job{ID: "fut_1", N: 1, Request: request(target.url).Pack()})
 	<-arrived
 	r.Abort("fut_2") // unknown: nothing happens
 	r.Abort("fut_1")
@@ -63,14 +63,14 @@ func TestAnAbortBeforeTheStartConnectsNowhere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, &GuardOptions{Resolver: dns("example.com", "93.184.216.34")})
 		d := r.onPipes(nil)
-		r.Launch(Job{ID: "fut_1", N: 1, Request: request("http://example.com/")})
+		r.Launch(Job{ID: "fut_1", N: 1, Request: request("http://example.com/").Pack()})
 		r.Abort("fut_1")
 		out := <-r.outcomes
 		synctest.Wait()
 		if f := out.Attempt.Failure; f.Type != record.FailCancelled && len(d.addresses()) == 0 {
 			t.Errorf("%+v without a connection", f)
 		}
-		fl := &flight{job: Job{ID: "fut_2", N: 1, Request: request("http://example.com/")}}
+		fl := &flight{job: Job{ID: "fut_2", N: 1, Request: request("http://example.com/").Pack()}}
 		fl.ctx, fl.cancel = context.WithCancelCause(t.Context())
 		fl.cancel(failAborted)
 		before := len(d.addresses())
@@ -92,11 +92,11 @@ func TestLaunchingTooManyOrOneTwicePanics(t *testing.T) {
 		}()
 		r.Launch(job)
 	}
-	r.Launch(Job{ID: "fut_1", N: 1, Request: request(target.url)})
+	r.Launch(Job{ID: "fut_1", N: 1, Request: request(target.url).Pack()})
 	<-arrived
-	panics("in flight already", Job{ID: "fut_1", N: 2, Request: request(target.url)})
-	r.Launch(Job{ID: "fut_2", N: 1, Request: request(target.url)}) // waits in the channel: one beyond the promise
-	panics("more than 1 attempts", Job{ID: "fut_3", N: 1, Request: request(target.url)})
+	panics("in flight already", Job{ID: "fut_1", N: 2, Request: request(target.url).Pack()})
+	r.Launch(Job{ID: "fut_2", N: 1, Request: request(target.url).Pack()}) // waits in the channel: one beyond the promise
+	panics("more than 1 attempts", Job{ID: "fut_3", N: 1, Request: request(target.url).Pack()})
 	close(let)
 	wantSuccess(t, <-r.outcomes, "ok")
 	wantSuccess(t, <-r.outcomes, "ok")
@@ -111,13 +111,13 @@ func TestDoneMayLaunchTheNextAttempt(t *testing.T) {
 		o.WorkersMax = 1
 		o.Done = func(out *record.Outcome) {
 			if out.Retry {
-				r.Launch(Job{ID: out.ID, N: out.Attempt.N + 1, Request: request(target.url)})
+				r.Launch(Job{ID: out.ID, N: out.Attempt.N + 1, Request: request(target.url).Pack()})
 				return
 			}
 			last <- out
 		}
 	})
-	r.Launch(Job{ID: "fut_1", N: 1, Request: request(target.url)})
+	r.Launch(Job{ID: "fut_1", N: 1, Request: request(target.url).Pack()})
 	if out := <-last; out.Attempt.N != 4 {
 		t.Errorf("the last of 4 attempts was %d", out.Attempt.N)
 	}
@@ -127,7 +127,7 @@ func TestCloseWaitsForWhatRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, &GuardOptions{Resolver: dns("example.com", "93.184.216.34")})
 		r.onPipes(drip("", ok, 5*time.Second, 1))
-		r.Launch(Job{ID: "fut_1", N: 1, Request: request("http://example.com/")})
+		r.Launch(Job{ID: "fut_1", N: 1, Request: request("http://example.com/").Pack()})
 		grace, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		start := time.Now()
@@ -145,7 +145,7 @@ func TestCloseCancelsWhatOutlivesTheGrace(t *testing.T) {
 		r := newRig(t, &GuardOptions{Resolver: dns("example.com", "93.184.216.34")})
 		r.onPipes(func(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) })
 		for _, m := range []string{"GET", "POST"} {
-			r.Launch(Job{ID: "fut_" + m, N: 1, Request: request("http://example.com/", method(m))})
+			r.Launch(Job{ID: "fut_" + m, N: 1, Request: request("http://example.com/", method(m)).Pack()})
 		}
 		grace, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
@@ -162,7 +162,7 @@ func TestCloseCancelsWhatOutlivesTheGrace(t *testing.T) {
 		if d := cmp.Diff(map[string]bool{"fut_GET": true, "fut_POST": false}, retry); d != "" {
 			t.Error(d)
 		}
-		r.Launch(Job{ID: "fut_late", N: 1, Request: request("http://example.com/", method("POST"))})
+		r.Launch(Job{ID: "fut_late", N: 1, Request: request("http://example.com/", method("POST")).Pack()})
 		late := <-r.outcomes
 		wantFailure(t, late, record.FailCancelled)
 		if !late.Retry || late.Attempt.Duration != 0 {
@@ -260,7 +260,7 @@ func TestEachAttemptHasExactlyOneOutcome(t *testing.T) {
 		all.Add(1)
 		id := fmt.Sprintf("fut_%d", i)
 		m := []string{"GET", "POST"}[random.IntN(2)]
-		r.Launch(Job{ID: id, N: 1, Request: request(s.URL+paths[random.IntN(len(paths))], method(m), body("x"))})
+		r.Launch(Job{ID: id, N: 1, Request: request(s.URL+paths[random.IntN(len(paths))], method(m), body("x")).Pack()})
 		if random.IntN(3) == 0 {
 			r.Abort(id)
 		}

@@ -79,7 +79,7 @@ func TestAHostileTargetMakesUsHoldLittle(t *testing.T) {
 			}
 			r.onPipes(s.serve)
 			before := held()
-			r.Launch(Job{ID: "fut_1", N: 1, Request: request("http://example.com/", bytesMax(1<<30))})
+			r.Launch(Job{ID: "fut_1", N: 1, Request: request("http://example.com/", bytesMax(1<<30)).Pack()})
 			most := int64(0)
 			for n := range 64 { // 256 KiB, more than anything but a body may have
 				synctest.Wait()

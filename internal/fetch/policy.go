@@ -28,7 +28,7 @@ func (a *attempt) decide(resp *http.Response, err error) (retry bool, wait time.
 		return a.decideCallback(resp, err)
 	}
 	again, _ := a.client.CheckRetry(a.ctx, resp, err)
-	if !again || a.job.N >= a.job.Request.Retry.AttemptsMax {
+	if !again || a.job.N >= a.asked.Retry.AttemptsMax {
 		return false, 0
 	}
 	wait = a.client.Backoff(a.client.RetryWaitMin, a.client.RetryWaitMax, a.job.N-1, resp)
@@ -40,7 +40,7 @@ func (a *attempt) decide(resp *http.Response, err error) (retry bool, wait time.
 
 // checkRetry is this attempt's retryablehttp.CheckRetry: whether another attempt is worth it and harmless.
 func (a *attempt) checkRetry(_ context.Context, resp *http.Response, err error) (bool, error) {
-	r := a.job.Request
+	r := a.asked
 	switch {
 	case err != nil:
 		return !a.failureOf(err).final && a.harmless(), nil
@@ -52,7 +52,7 @@ func (a *attempt) checkRetry(_ context.Context, resp *http.Response, err error) 
 
 // harmless reports whether repeating cannot make the target act twice against the caller's will.
 func (a *attempt) harmless() bool {
-	r := a.job.Request
+	r := a.asked
 	return !isNonIdempotent(r.Method) || r.Retry.NonIdempotent || !a.sent.Load()
 }
 

@@ -21,7 +21,7 @@ var now = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 func undecided(r *record.Request, bits uint64) *attempt {
 	o := Options{Guard: &Guard{}, Now: func() time.Time { return now }, Rand: func() uint64 { return bits }}
 	f := &Fetcher{options: o, exit: &exit{}}
-	return newAttempt(f, &flight{job: Job{ID: "fut_A", N: 1, Request: r}, ctx: bare, cancel: func(error) {}})
+	return newAttempt(f, &flight{job: Job{ID: "fut_A", N: 1, Request: r.Pack()}, ctx: bare, cancel: func(error) {}})
 }
 
 // The goal: the whole table of what is worth another attempt, and what must not have one.
@@ -86,7 +86,7 @@ func TestWhatIsTriedAgain(t *testing.T) {
 			if got, _ := a.decide(resp, c.err); got != c.sent {
 				t.Errorf("%s sent, %s: retry %v, want %v", m, c.name, got, c.sent)
 			}
-			a.job.Request.Retry.NonIdempotent = true
+			a.asked.Retry.NonIdempotent = true
 			if got, _ := a.decide(resp, c.err); got != c.sentWith {
 				t.Errorf("%s sent and asked for, %s: retry %v, want %v", m, c.name, got, c.sentWith)
 			}

@@ -160,7 +160,11 @@ func (r *rig) fetch(t testing.TB, req *record.Request) *record.Outcome {
 
 func (r *rig) attempt(t testing.TB, req *record.Request, n int) *record.Outcome {
 	t.Helper()
-	r.Launch(Job{ID: r.id(), N: n, Request: req})
+	job := Job{ID: r.id(), N: n}
+	if req != nil {
+		job.Request = req.Pack()
+	}
+	r.Launch(job)
 	return <-r.outcomes
 }
 

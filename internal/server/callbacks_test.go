@@ -35,8 +35,9 @@ func TestACallbackShowsHowItStands(t *testing.T) {
 		t.Errorf("%s", list.body)
 	}
 	job := h.targets.last()
-	if job.Callback == nil || job.Request.Method != "POST" || len(job.Request.Headers) != 0 {
-		t.Errorf("job %+v", job.Request)
+	request := job.Request.Open()
+	if job.Callback == nil || request.Method != "POST" || len(request.Headers) != 0 {
+		t.Errorf("job %+v", request)
 	}
 }
 

@@ -50,7 +50,7 @@ func TestEveryFieldOfAFetchReachesTheAttempt(t *testing.T) {
 		Traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
 	}
 	job := h.targets.last()
-	if d := cmp.Diff(want, job.Request); d != "" {
+	if d := cmp.Diff(want, job.Request.Open()); d != "" {
 		t.Errorf("request (-want +got):\n%s", d)
 	}
 	created, err := time.Parse(time.RFC3339, r.text("created_at"))
@@ -111,7 +111,7 @@ func TestAFetchThatSaysOnlyItsURLGetsTheDefaults(t *testing.T) {
 		},
 		AcceptStatus: []record.StatusRange{{From: 200, To: 299}}, RedirectsMax: 5, BodyBytesMax: 16 << 20,
 	}
-	if d := cmp.Diff(want, h.targets.last().Request); d != "" {
+	if d := cmp.Diff(want, h.targets.last().Request.Open()); d != "" {
 		t.Errorf("request (-want +got):\n%s", d)
 	}
 }
@@ -128,7 +128,7 @@ func TestABodyArrivesAsItWasGiven(t *testing.T) {
 	} {
 		h.want(202, h.post("/fetch", `{"url":"https://target.test/hang","method":"PUT",`+c.fields+`}`))
 		h.started(i + 1)
-		got := h.targets.last().Request
+		got := h.targets.last().Request.Open()
 		contentType := ""
 		for _, header := range got.Headers {
 			if header.Name == "Content-Type" {
@@ -207,7 +207,7 @@ func TestMaxBytesIsBoundedByTheServer(t *testing.T) {
 	}
 	h.want(202, h.post("/fetch", `{"url":"https://target.test/hang"}`))
 	h.started(1)
-	if got := h.targets.last().Request.BodyBytesMax; got != 1000 {
+	if got := h.targets.last().Request.Open().BodyBytesMax; got != 1000 {
 		t.Errorf("default max_bytes %d, want 1000", got)
 	}
 }

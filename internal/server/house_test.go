@@ -323,7 +323,7 @@ type targets struct {
 func (w *targets) Launch(job fetch.Job) {
 	w.mu.Lock()
 	w.jobs = append(w.jobs, job)
-	u, _ := url.Parse(job.Request.URL)
+	u, _ := url.Parse(job.Request.URL())
 	if strings.HasPrefix(u.Path, "/hang") {
 		w.hanging[job.ID] = job
 		w.mu.Unlock()

@@ -215,8 +215,8 @@ func (w *world) started(a attempt, l launched) {
 		w.Fatalf("launched %s#%d, but next should come %+v", name(a.id), a.n, e)
 	case e.Changes > w.oracle.Stored.Changes:
 		w.Fatalf("launched %s#%d before that was durable", name(a.id), a.n)
-	case l.job.Request.Pack() != e.Request || !l.job.DeadlineAt.Equal(e.DeadlineAt.Time()):
-		w.Fatalf("launched %s with another request: %+v until %v", name(a.id), l.job.Request, l.job.DeadlineAt)
+	case l.job.Request != e.Request || !l.job.DeadlineAt.Equal(e.DeadlineAt.Time()):
+		w.Fatalf("launched %s with another request: %+v until %v", name(a.id), l.job.Request.Open(), l.job.DeadlineAt)
 	}
 	w.effects = w.effects[1:]
 	w.attempts = append(w.attempts, a)

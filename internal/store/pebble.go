@@ -86,7 +86,7 @@ func openDisk(o Options, ring *ring) (*disk, error) {
 // A batch that was larger than batchBytesMax does not serve again, lest one giant holds its memory for good.
 const (
 	batchBytes    = 64 << 10
-	batchBytesMax = 8 << 20
+	batchBytesMax = 16 << 20
 )
 
 func (d *disk) begin() changes {
