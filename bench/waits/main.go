@@ -105,10 +105,13 @@ func (b *bench) withBare(measure func(*process.Server) error) error {
 	return measure(p)
 }
 
-// overHTTP2 opens as many connections as all callers need who are parked at once. Without that bound a crowd opens one
-// for each, thousands that are closed again as soon as the first takes more streams, and the server's memory is theirs.
-func (b *bench) overHTTP2() *http.Client {
+// overHTTP2 opens as many connections as all callers need who are parked at once.
+func (b *bench) overHTTP2() *http.Client { return overConnections(b.parked/server.StreamsMax + 2) }
+
+// overConnections opens at most so many. Without that bound a crowd opens one for each caller, thousands that are closed
+// again as soon as the first takes more streams, and the server's memory is theirs.
+func overConnections(most int) *http.Client {
 	var protocols http.Protocols
 	protocols.SetUnencryptedHTTP2(true)
-	return &http.Client{Transport: &http.Transport{Protocols: &protocols, MaxConnsPerHost: b.parked/server.StreamsMax + 2}}
+	return &http.Client{Transport: &http.Transport{Protocols: &protocols, MaxConnsPerHost: most}}
 }

@@ -167,6 +167,7 @@ func (b *bench) measureLeaving(p *process.Server) error {
 
 // measureStreams opens streams of large waits over one connection, and has every leaf of all of them told.
 func (b *bench) measureStreams(p *process.Server) error {
+	p.Client = overConnections(1)
 	refs := make([]string, leavesOfStream)
 	for i := range refs {
 		refs[i] = fmt.Sprintf("event:e%d", i)
