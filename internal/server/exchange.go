@@ -14,7 +14,7 @@ const (
 )
 
 // exchange is one request's answer on its way out: it keeps the status, and a deadline on each write. It belongs to the
-// goroutine of its request.
+// goroutine of its request, but for the time in which another begins.
 type exchange struct {
 	http.ResponseWriter
 	began   time.Time
