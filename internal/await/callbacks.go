@@ -39,7 +39,7 @@ func (s *State) callBack(f *future) {
 // awaitCallback makes f, whose callback is pending, one that it can be delivered for.
 func (s *State) awaitCallback(f *future) {
 	s.callbacks++
-	host := hostOf(f.fact.Callback.URL)
+	host := s.hostOf(f.fact.Callback.URL)
 	s.joinLane(f, host, "callback:"+withoutBrackets.Replace(host), nil)
 	s.armCallback(f)
 }
@@ -140,9 +140,5 @@ func (s *State) dropCallback(f *future) {
 	s.abortCallback(f)
 	s.pendingBytes -= f.fact.Callback.Bytes()
 	delete(s.futures, f.fact.ID)
-	if !f.dirty {
-		f.dirty = true
-		s.dirty = append(s.dirty, f)
-	}
-	f.fact = nil
+	s.replace(f, nil)
 }

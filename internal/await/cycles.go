@@ -56,7 +56,7 @@ func fed(sets, group string) []string {
 }
 
 func (d *feeders) add(f *future) {
-	for _, key := range fed(f.fact.Sets, f.fact.Group) {
+	for _, key := range fed(f.fact.Sets(), f.fact.Group()) {
 		if d.of[key] == nil {
 			d.of[key] = list.New()
 		}

@@ -172,10 +172,10 @@ func (s *State) roomInGroups(c *record.Submit) error {
 
 // join makes a new future a member of its group.
 func (s *State) join(f *future) {
-	if f.fact.Group == "" {
+	if f.fact.Group() == "" {
 		return
 	}
-	g := s.groups[f.fact.Group]
+	g := s.groups[f.fact.Group()]
 	s.attention(f, func() { f.member = g.members.PushBack(f) })
 	s.changeGroup(g, func(fact *record.Group) {
 		fact.Pending++
@@ -188,7 +188,7 @@ func (s *State) part(f *future) {
 	if f.member == nil {
 		return
 	}
-	g := s.groups[f.fact.Group]
+	g := s.groups[f.fact.Group()]
 	g.members.Remove(f.member)
 	f.member = nil
 	s.changeGroup(g, func(fact *record.Group) {
@@ -310,7 +310,7 @@ func (s *State) restoreGroup(fact *record.Group) {
 
 // rejoin makes a restored future a member again. Its group has counted it already.
 func (s *State) rejoin(f *future) {
-	if g := s.groups[f.fact.Group]; g != nil {
+	if g := s.groups[f.fact.Group()]; g != nil {
 		s.attention(f, func() { f.member = g.members.PushBack(f) })
 	}
 }

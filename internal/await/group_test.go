@@ -311,10 +311,11 @@ func TestAGroupOutlivesItsServer(t *testing.T) {
 	// The server died between closing a group and cancelling its members.
 	s := newState(DefaultLimits(), 1000, newTally(&Kernel{}))
 	s.restoreGroup(&record.Group{ID: groupID("G"), Pending: 2, ClosedAt: 900, TTL: time.Hour})
-	for _, id := range []string{"p", "q"} {
-		s.restore(&record.Future{ID: id, Kind: record.KindPromise, State: record.StatePending, Group: groupID("G")})
+	for _, member := range [][2]string{{"p", groupID("G")}, {"q", groupID("G")}, {"lost", "grp_lost"}} {
+		s.restore(&record.Future{
+			ID: member[0], Kind: record.KindPromise, State: record.StatePending, Terms: &record.Terms{Group: member[1]},
+		})
 	}
-	s.restore(&record.Future{ID: "lost", Kind: record.KindPromise, State: record.StatePending, Group: "grp_lost"})
 	s.advance(1000)
 	if g := s.groups[groupID("G")].fact; g.Cancelled != 2 || GroupOutcome(g) != Failed {
 		t.Errorf("%+v", g)

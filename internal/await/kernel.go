@@ -136,6 +136,11 @@ func (k *Kernel) Recover(progress func(n int)) error {
 		k.state.restoreGroup(g)
 		return nil
 	}
+	pending := int64(0)
+	for kind := record.KindFetch; kind <= record.KindWait; kind++ {
+		pending += k.store.Count(kind, record.StatePending)
+	}
+	k.state.due.Grow(int(pending)) // nearly each has a timer
 	if err := k.store.LoadGroups(group); err != nil {
 		return fmt.Errorf("await: recover: %w", err)
 	}

@@ -14,7 +14,7 @@ import (
 // lane is one limit key: its fetches that wait, and what decides when the first of them may start.
 type lane struct {
 	key      string
-	host     string // of the last that joined
+	host     *string // of the last that joined
 	settings record.LimitSettings
 	starts   starts // what the rate still counts
 	circuit  circuit
@@ -55,13 +55,33 @@ func hostOf(target string) string {
 	return host
 }
 
+// hostOf is the host of a URL. Many in a row have the same, and reading it takes longer than all else at the door of a
+// key: the last one is remembered.
+func (s *State) hostOf(target string) string {
+	origin := originOf(target)
+	if origin != s.lastOrigin {
+		s.lastOrigin = strings.Clone(origin) // it keeps no URL in memory
+		s.lastHost = hostOf(s.lastOrigin)
+	}
+	return s.lastHost
+}
+
+// originOf is what of a URL comes before its path, query and fragment.
+func originOf(target string) string {
+	_, rest, _ := strings.Cut(target, "://")
+	if path := strings.IndexAny(rest, "/?#"); path >= 0 {
+		return target[:len(target)-len(rest)+path]
+	}
+	return target
+}
+
 // withoutBrackets makes a host that is an address of IPv6 a part of an event's name.
 var withoutBrackets = strings.NewReplacer("[", "", "]", "")
 
 // enlist makes f, a fetch, a member of its key. What it asks of the key holds for all of them from now on.
 func (s *State) enlist(f *future, settings *record.LimitSettings) {
-	host := hostOf(f.fact.Request.URL())
-	if key := f.fact.LimitKey; key != "" {
+	host := s.hostOf(f.fact.Request.URL())
+	if key := f.fact.LimitKey(); key != "" {
 		s.joinLane(f, host, key, settings)
 	} else {
 		s.joinLane(f, host, withoutBrackets.Replace(host), settings)
@@ -70,8 +90,9 @@ func (s *State) enlist(f *future, settings *record.LimitSettings) {
 
 func (s *State) joinLane(f *future, host, key string, settings *record.LimitSettings) {
 	l := s.lane(key)
-	if host != l.host { // most fetches of a key go to one host: they share its name, and keep no URL in memory for it
-		l.host = strings.Clone(host)
+	if l.host == nil || host != *l.host { // most fetches of a key go to one host, and share its name
+		own := host
+		l.host = &own
 	}
 	f.host, f.lane = l.host, l
 	l.members++
@@ -86,7 +107,7 @@ func (s *State) joinLane(f *future, host, key string, settings *record.LimitSett
 func (s *State) lane(key string) *lane {
 	l, ok := s.queue.lanes.Get(key)
 	if !ok {
-		l = &lane{key: strings.Clone(key)}
+		l = &lane{key: strings.Clone(key), waiting: row{name: rowWaiting}, held: row{name: rowHeld}}
 		s.queue.lanes.Set(l.key, l)
 		s.queue.circuits[record.CircuitClosed]++
 	}
@@ -113,11 +134,11 @@ func (s *State) delist(f *future) {
 	if l == nil {
 		return
 	}
-	switch f.place.row {
-	case &l.waiting:
+	switch f.in {
+	case rowWaiting:
 		l.waiting.remove(f)
 		s.queue.size--
-	case &l.held:
+	case rowHeld:
 		l.held.remove(f)
 		s.queue.held--
 	}
@@ -193,7 +214,7 @@ func (s *State) tend(l *lane) {
 
 // isParked reports whether l rightly waits for its host.
 func (s *State) isParked(l *lane) bool {
-	h := s.queue.hosts[l.waiting.first.host]
+	h := s.queue.hosts[*l.waiting.first.host]
 	return h != nil && l.in == &h.parked && h.running >= s.limits.HostAttemptsMax
 }
 

@@ -92,10 +92,13 @@ func TestAPageTellsWhyFuturesWait(t *testing.T) {
 
 // A host is one however it is written, so that no spelling is a way around what its key or the server allows it.
 func TestAHostHasOneName(t *testing.T) {
+	s := &State{}
 	for url, want := range map[string]string{
 		"http://a.example/":                  "a.example",
 		"http://a.example:80/?x":             "a.example",
 		"https://a.example:443/":             "a.example",
+		"https://a.example?x=http://b/":      "a.example",
+		"https://a.example#/@b.example":      "a.example",
 		"https://a.example:80/":              "a.example:80",
 		"http://a.example:443/":              "a.example:443",
 		"http://192.0.2.1:8080/":             "192.0.2.1:8080",
@@ -104,8 +107,9 @@ func TestAHostHasOneName(t *testing.T) {
 		"http://[2001:db8:0:0::1]/":          "[2001:db8::1]",
 		"http://[2001:db8::0001]:8080/x:80/": "[2001:db8::1]:8080",
 	} {
-		if got := hostOf(url); got != want {
-			t.Errorf("%s: %s, want %s", url, got, want)
+		first, again := s.hostOf(url), s.hostOf(url)
+		if got := hostOf(url); got != want || first != want || again != want {
+			t.Errorf("%s: %s, %s, %s, want %s", url, got, first, again, want)
 		}
 	}
 }

@@ -38,27 +38,30 @@ type host struct {
 	parked  laneList // lanes whose first is for this host, which is full
 }
 
-// row is futures that stand one behind the other.
+// row is futures of one lane that stand one behind the other.
 type row struct {
+	name        rowName
 	first, last *future
 	size        int
-	passed      uint64 // how many have left it at its head
-	joined      uint64 // how many ever joined it
+	passed      uint32 // how many have left it at its head; it wraps
+	joined      uint32 // how many ever joined it; it wraps
 }
 
-// place is where a future stands in a row; zero when it does not.
-type place struct {
-	row        *row
-	next, prev *future
-	number     uint64 // of joining the row, from 1
-}
+// rowName says which row of its lane a future stands in.
+type rowName uint8
+
+const (
+	noRow      rowName = 0
+	rowWaiting rowName = 1 // lane.waiting
+	rowHeld    rowName = 2 // lane.held
+)
 
 func (l *row) push(f *future) {
 	l.joined++
 	l.size++
-	f.place = place{row: l, prev: l.last, number: l.joined}
+	f.in, f.number, f.prev = l.name, l.joined, l.last
 	if l.last != nil {
-		l.last.place.next = f
+		l.last.next = f
 	} else {
 		l.first = f
 	}
@@ -74,27 +77,32 @@ func (l *row) pop() *future {
 
 // remove takes f out, wherever it stands.
 func (l *row) remove(f *future) {
-	p := f.place
-	if p.prev != nil {
-		p.prev.place.next = p.next
+	if f.prev != nil {
+		f.prev.next = f.next
 	} else {
-		l.first = p.next
-		l.passed = p.number
+		l.first = f.next
+		l.passed = f.number
 	}
-	if p.next != nil {
-		p.next.place.prev = p.prev
+	if f.next != nil {
+		f.next.prev = f.prev
 	} else {
-		l.last = p.prev
+		l.last = f.prev
 	}
-	f.place = place{}
+	f.in, f.number, f.next, f.prev = noRow, 0, nil, nil
 	if l.size--; l.size == 0 {
 		l.passed = l.joined
 	}
 }
 
-// position is how many of a row at most come before f, itself included. It is exact until one between the head and f
+// position is how many of its row at most come before f, itself included. It is exact until one between the head and f
 // is cancelled, and then too large until the head has passed it: counting precisely would cost a walk.
-func (f *future) position() int { return int(f.place.number - f.place.row.passed) }
+func (f *future) position() int {
+	passed := f.lane.waiting.passed
+	if f.in == rowHeld {
+		passed = f.lane.held.passed
+	}
+	return int(f.number - passed)
+}
 
 // laneList is lanes one behind the other. A lane is in one list at most.
 type laneList struct {
@@ -137,7 +145,7 @@ func (s *State) startQueued() {
 			return
 		}
 		s.queue.ready.remove(l)
-		h := s.host(l.waiting.first.host)
+		h := s.host(*l.waiting.first.host)
 		if h.running < s.limits.HostAttemptsMax {
 			s.queue.size--
 			if f := l.waiting.pop(); f.fact.State.Settled() {

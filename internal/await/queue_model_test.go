@@ -222,7 +222,7 @@ func (c *crowd) checkNothingIsForgotten(l *lane) {
 		return
 	}
 	reason, until := l.blocked(1, s.at)
-	h := s.queue.hosts[l.waiting.first.host]
+	h := s.queue.hosts[*l.waiting.first.host]
 	full := h != nil && h.running >= s.limits.HostAttemptsMax
 	switch {
 	case reason == record.ReasonNone && !full:

@@ -13,7 +13,7 @@ const InterruptionsMax = 2
 // restore puts a stored future that is not done with back into memory, before the first turn. Nothing happens to it
 // yet: what was under way is the business of the Restart command, what has come due that of time.
 func (s *State) restore(fact *record.Future) {
-	f := &future{fact: fact, stored: fact}
+	f := &future{fact: fact}
 	s.futures[fact.ID] = f
 	s.pendingBytes += fact.Callback.Bytes()
 	if fact.State.Settled() { // its callback is pending
@@ -27,9 +27,9 @@ func (s *State) restore(fact *record.Future) {
 	if fact.Kind == record.KindFetch {
 		s.enlist(f, nil)
 	}
-	s.pendingBytes += kept(fact.Request, fact.Labels, fact.Wait.Text())
-	if fact.Sets != "" {
-		s.events.Reserve(fact.Sets)
+	s.pendingBytes += kept(fact.Request, fact.Labels(), fact.Wait.Text())
+	if fact.Sets() != "" {
+		s.events.Reserve(fact.Sets())
 	}
 	s.rejoin(f)
 	switch {

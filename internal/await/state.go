@@ -20,6 +20,8 @@ type State struct {
 	queue   queue
 	due     *loop.Wheel[timed]
 
+	lastOrigin, lastHost string // what State.hostOf read last
+
 	pending      int   // futures that are not settled
 	pendingBytes int64 // of their requests and labels, and of callbacks that are not done
 	callbacks    int   // futures that are settled, and whose callback is pending
@@ -53,7 +55,7 @@ type State struct {
 	told     *future      // of which they are told
 	batch    uint64       // batches taken
 
-	dirty   []*future // changed since the last commit, in order of their first change
+	dirty   []unsaved // changed since the last commit, in order of their first change
 	dropped []string  // settled futures to forget with the next commit, before it makes new ones
 	effects []effect  // of what was applied since the kernel last held them
 
@@ -71,17 +73,27 @@ type timed interface{ due(*State) }
 // effect is what a turn does to the world once it is committed.
 type effect interface{ release(*Kernel) }
 
-// future is a future in memory: its fact and what hangs on it.
+// unsaved is a future that has changed since the last commit.
+type unsaved struct {
+	f   *future
+	was *record.Future // as last committed; nil: never
+}
+
+// future is a future in memory: its fact and what hangs on it. There may be millions: mind its size, and the sizes that
+// the allocator rounds up to.
 type future struct {
-	fact    *record.Future
-	stored  *record.Future // as last committed; nil: never
-	loose   looseAt
-	timer   loop.WheelHandle // zero: none
-	dirty   bool
-	touched bool   // it stands in State.touched
-	lane    *lane  // of a fetch that is not settled
-	host    string // of such a fetch
-	place   place  // in a row of its lane
+	fact  *record.Future
+	loose looseAt
+	timer loop.WheelHandle // zero: none
+
+	lane       *lane   // of a fetch that is not settled
+	host       *string // of such a fetch; the lane and most of its members share one
+	next, prev *future // in the row that it stands in
+	number     uint32  // of joining that row, from 1; it wraps
+	in         rowName // which one of its lane that is
+
+	dirty   bool // it stands in State.dirty
+	touched bool // it stands in State.touched
 
 	audience *audience     // nil: nobody has come yet; most are never awaited
 	member   *list.Element // of its group, while it is pending
@@ -189,12 +201,17 @@ func (s *State) change(f *future, edit func(*record.Future)) {
 	fact := *f.fact
 	fact.Version++
 	edit(&fact)
-	f.fact = &fact
+	s.replace(f, &fact)
+	s.touch(f)
+}
+
+// replace makes fact that of f, to be committed. Nil forgets f.
+func (s *State) replace(f *future, fact *record.Future) {
 	if !f.dirty {
 		f.dirty = true
-		s.dirty = append(s.dirty, f)
+		s.dirty = append(s.dirty, unsaved{f, f.fact})
 	}
-	s.touch(f)
+	f.fact = fact
 }
 
 // awaited reports whether somebody waits for f: a call, a stream, a future, or its group.
@@ -266,10 +283,11 @@ func (s *State) takeBatch(position uint64) *record.Batch {
 		return b
 	}
 	b.Futures = make([]record.FutureChange, len(s.dirty))
-	for i, f := range s.dirty {
-		b.Futures[i] = record.FutureChange{Was: f.stored, Is: f.fact}
-		f.stored, f.dirty = f.fact, false
+	for i, u := range s.dirty {
+		b.Futures[i] = record.FutureChange{Was: u.was, Is: u.f.fact}
+		u.f.dirty = false
 	}
+	clear(s.dirty)
 	s.dirty = s.dirty[:0]
 	return b
 }

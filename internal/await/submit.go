@@ -166,12 +166,9 @@ func (s *State) create(n *record.NewFuture) *future {
 		State:     record.StatePending,
 		Version:   1,
 		CreatedAt: s.at,
+		Terms:     n.Terms(),
 		TTL:       n.TTL,
-		Labels:    n.Labels,
-		Sets:      n.Sets,
 		Request:   n.Request,
-		Group:     n.Group,
-		LimitKey:  n.LimitKey,
 		Callback:  n.Callback,
 	}
 	if n.For != nil {
@@ -184,13 +181,13 @@ func (s *State) create(n *record.NewFuture) *future {
 		fact.DeadlineAt = s.at.Add(n.Timeout)
 	}
 	begins := max(n.At, s.at.Add(n.Delay))
-	f := &future{fact: fact, dirty: true}
+	f := &future{}
 	s.futures[n.ID] = f
-	s.dirty = append(s.dirty, f)
+	s.replace(f, fact)
 	s.touch(f)
 	s.pending++
 	s.loose.add(f)
-	s.pendingBytes += kept(fact.Request, fact.Labels, fact.Wait.Text()) + fact.Callback.Bytes()
+	s.pendingBytes += kept(fact.Request, fact.Labels(), fact.Wait.Text()) + fact.Callback.Bytes()
 	if n.Sets != "" {
 		s.events.Reserve(n.Sets)
 	}
@@ -255,7 +252,7 @@ func (s *State) expire(f *future) {
 		e = failed(record.FailTimeout, "Nobody settled the promise before its timeout.")
 	case f.fact.Kind == record.KindWait:
 		e = failed(record.FailTimeout, "The expression was not decided before the timeout.")
-	case f.place.row != nil && f.lane.circuit.State != record.CircuitClosed:
+	case f.in != noRow && f.lane.circuit.State != record.CircuitClosed:
 		e = failed(record.FailCircuitOpen, "The deadline passed while its target kept failing and was left alone.")
 	}
 	s.abort(f, &record.Failure{Type: record.FailDeadline, Message: "The deadline passed during the attempt."})
@@ -283,7 +280,7 @@ func failed(t record.FailureType, message string) ending {
 // settle ends f for good and wakes everybody who waits for it.
 func (s *State) settle(f *future, e ending) {
 	s.loose.remove(f)
-	s.pendingBytes -= kept(f.fact.Request, f.fact.Labels, f.fact.Wait.Text())
+	s.pendingBytes -= kept(f.fact.Request, f.fact.Labels(), f.fact.Wait.Text())
 	s.change(f, func(fact *record.Future) {
 		fact.State = e.state
 		fact.Reason = record.ReasonNone
@@ -311,7 +308,7 @@ func (s *State) settle(f *future, e ending) {
 		f.audience.waiters.Wake()
 	}
 	s.part(f) // only now: who waits for the group, too, is shown a member that is over
-	if f.fact.Sets != "" {
+	if f.fact.Sets() != "" {
 		s.keepPromise(f.fact)
 	}
 }
@@ -320,9 +317,9 @@ func (s *State) settle(f *future, e ending) {
 func (s *State) keepPromise(f *record.Future) {
 	if f.State == record.StateSucceeded {
 		payload := &record.Payload{ContentType: "text/plain; charset=utf-8", Data: []byte(f.ID)}
-		s.flag(&record.EventChange{Name: f.Sets, Op: record.EventSet, Payload: payload})
+		s.flag(&record.EventChange{Name: f.Sets(), Op: record.EventSet, Payload: payload})
 	}
-	s.events.Unreserve(f.Sets, s.at)
+	s.events.Unreserve(f.Sets(), s.at)
 }
 
 // evict takes a settled future out of memory once it is in the store.

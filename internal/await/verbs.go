@@ -73,12 +73,12 @@ func (s *State) view(f *future) View {
 	v := View{Future: f.fact}
 	fact := *f.fact
 	switch {
-	case f.place.row == nil:
+	case f.in == noRow:
 		return v
 	case f.fact.State.Settled():
 		_, until := f.lane.blocked(f.position(), s.at)
 		fact.Callback = fact.Callback.With(func(c *record.Callback) { c.NextAttemptAt = until })
-	case f.place.row == &f.lane.held:
+	case f.in == rowHeld:
 		fact.NextAttemptAt = budgetAt(s.at)
 	default:
 		v.Queue = f.position()
@@ -105,7 +105,7 @@ func (k *Kernel) future(ctx context.Context, id string) (View, error) {
 			return atOnce
 		}
 		p.answer = s.view(f)
-		if f.dirty || k.committing || f.place.row != nil { // what its key does is seen before it is committed
+		if f.dirty || k.committing || f.in != noRow { // what its key does is seen before it is committed
 			return inOrder
 		}
 		return atOnce

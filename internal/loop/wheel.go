@@ -1,6 +1,9 @@
 package loop
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Wheel is a hierarchical timer wheel (64 slots x 7 levels): insert and cancel take constant time whatever the
 // number of timers. Its nodes sit in one slice without pointers, so a million timers cost the collector nothing;
@@ -32,6 +35,12 @@ func (w *Wheel[T]) init(tick, start time.Duration) {
 
 // Len is the number of timers that wait.
 func (w *Wheel[T]) Len() int { return w.rings.live }
+
+// Grow makes room for n more timers at once. A wheel that grows by itself copies what it has every now and then.
+func (w *Wheel[T]) Grow(n int) {
+	w.rings.nodes = slices.Grow(w.rings.nodes, n)
+	w.values = slices.Grow(w.values, n)
+}
 
 // Insert adds a timer for the moment when, rounded up to the tick so that it never fires early. A moment that the
 // last Advance has already passed is due in the next one. It allocates only when the wheel has to grow.

@@ -243,3 +243,17 @@ func TestNewWheelRefusesNonsense(t *testing.T) {
 		}()
 	}
 }
+
+// Goal: a wheel that has been told how many timers come allocates nothing for them.
+func TestWheelThatHasGrownAllocatesNothing(t *testing.T) {
+	w := NewWheel[int](time.Millisecond, 0)
+	w.Grow(2000)
+	n := testing.AllocsPerRun(1, func() {
+		for i := range 1000 {
+			w.Insert(time.Duration(i)*time.Second, i)
+		}
+	})
+	if n != 0 || w.Len() != 2000 {
+		t.Errorf("%v allocations, %d timers", n, w.Len())
+	}
+}

@@ -36,6 +36,14 @@ type NewFuture struct {
 	Group    string         // the group that it joins; empty for none
 }
 
+// Terms are those of n; nil when nothing of the kind is said.
+func (n *NewFuture) Terms() *Terms {
+	if len(n.Labels) == 0 && n.Sets == "" && n.LimitKey == "" && n.Group == "" {
+		return nil
+	}
+	return &Terms{Labels: n.Labels, Sets: n.Sets, LimitKey: n.LimitKey, Group: n.Group}
+}
+
 // Outcome is what one attempt brought home, and the decision of the fetch policy whether to try again. Every
 // launched attempt has exactly one outcome, an aborted one too: it frees the worker.
 type Outcome struct {

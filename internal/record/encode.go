@@ -137,22 +137,9 @@ func (f field) bytes() []byte { return f.raw[:len(f.raw):len(f.raw)] }
 // bytes come from a version that knows more than this one.
 func decode(b []byte, what string, each func(field) (known bool, err error)) error {
 	for len(b) > 0 {
-		n, typ, size := protowire.ConsumeTag(b)
+		f, size := consume(b)
 		if size < 0 {
-			return fmt.Errorf("%w: %s", ErrCorrupt, what)
-		}
-		b = b[size:]
-		f := field{n: n}
-		switch typ {
-		case protowire.VarintType:
-			f.num, size = protowire.ConsumeVarint(b)
-		case protowire.BytesType:
-			f.raw, size = protowire.ConsumeBytes(b)
-		default:
-			size = -1
-		}
-		if size < 0 {
-			return fmt.Errorf("%w: %s, field %d", ErrCorrupt, what, n)
+			return fmt.Errorf("%w: %s, field %d", ErrCorrupt, what, f.n)
 		}
 		b = b[size:]
 		known, err := each(f)
@@ -160,8 +147,29 @@ func decode(b []byte, what string, each func(field) (known bool, err error)) err
 			return err
 		}
 		if !known {
-			return fmt.Errorf("%w: %s has a field %d", ErrVersion, what, n)
+			return fmt.Errorf("%w: %s has a field %d, or more in it than is known", ErrVersion, what, f.n)
 		}
 	}
 	return nil
+}
+
+// consume reads the first field of b and how long it is with its tag; less than 0: b is damaged.
+func consume(b []byte) (f field, size int) {
+	n, typ, tag := protowire.ConsumeTag(b)
+	if tag < 0 {
+		return f, tag
+	}
+	f.n = n
+	switch typ {
+	case protowire.VarintType:
+		f.num, size = protowire.ConsumeVarint(b[tag:])
+	case protowire.BytesType:
+		f.raw, size = protowire.ConsumeBytes(b[tag:])
+	default:
+		size = -1
+	}
+	if size < 0 {
+		return f, size
+	}
+	return f, tag + size
 }

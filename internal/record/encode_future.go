@@ -16,10 +16,11 @@ func (f *Future) fields(e *encoder) {
 	e.time(11, f.DeadlineAt)
 	e.time(12, f.DueAt)
 	e.duration(13, f.TTL)
-	for _, l := range f.Labels {
+	terms := f.terms()
+	for _, l := range terms.Labels {
 		e.message(14, l.fields)
 	}
-	e.string(15, f.Sets)
+	e.string(15, terms.Sets)
 	e.string(16, string(f.Request))
 	for i := range f.Attempts {
 		e.message(17, f.Attempts[i].fields)
@@ -37,8 +38,8 @@ func (f *Future) fields(e *encoder) {
 			e.message(24, w.Leaves[i].fields)
 		}
 	}
-	e.string(23, f.Group)
-	e.string(40, f.LimitKey)
+	e.string(23, terms.Group)
+	e.string(40, terms.LimitKey)
 	if f.Callback != nil {
 		e.message(41, f.Callback.fields)
 	}
@@ -72,21 +73,28 @@ func (f *Future) take(in field) (bool, error) {
 	case 13:
 		f.TTL = in.duration()
 	case 15:
-		f.Sets = in.string()
+		f.takeTerms().Sets = in.string()
 	case 20:
 		f.Interrupted = uint8(in.num)
 	case 21, 22: // 21 was that of a fetch
 		f.wait().For = in.bytes()
 	case 23:
-		f.Group = in.string()
+		f.takeTerms().Group = in.string()
 	case 40:
-		f.LimitKey = in.string()
+		f.takeTerms().LimitKey = in.string()
 	case 14, 16, 17, 18, 19, 24, 41:
 		return true, f.takePart(in)
 	default:
 		return f.takeTime(in), nil
 	}
 	return true, nil
+}
+
+func (f *Future) takeTerms() *Terms {
+	if f.Terms == nil {
+		f.Terms = &Terms{}
+	}
+	return f.Terms
 }
 
 func (f *Future) wait() *Wait {
@@ -121,12 +129,12 @@ func (f *Future) takeTime(in field) bool {
 func (f *Future) takePart(in field) error {
 	switch in.n {
 	case 14:
-		f.Labels = append(f.Labels, Label{})
-		return decode(in.raw, "label", f.Labels[len(f.Labels)-1].take)
+		t := f.takeTerms()
+		t.Labels = append(t.Labels, Label{})
+		return decode(in.raw, "label", t.Labels[len(t.Labels)-1].take)
 	case 16:
 		f.Request = Packed(in.string())
-		_, err := f.Request.decode() // what nobody could read later is refused now
-		return err
+		return f.Request.check() // what nobody could read later is refused now
 	case 17:
 		f.Attempts = append(f.Attempts, Attempt{})
 		return decode(in.raw, "attempt", f.Attempts[len(f.Attempts)-1].take)

@@ -1,5 +1,7 @@
 package record
 
+import "fmt"
+
 // The field numbers in this file are on disk. A new field takes a new number; a number is never reused.
 
 // Those that Packed reads by itself.
@@ -7,26 +9,46 @@ const (
 	requestMethod      = 1
 	requestURL         = 2
 	requestTraceparent = 11
+	requestUsual       = 12
+	requestTrace       = 13
 )
 
 func (r *Request) fields(e *encoder) {
-	e.string(requestMethod, r.Method)
+	as := r.usual()
+	e.uint(requestUsual, uint64(as))
+	if as&usualMethod == 0 {
+		e.string(requestMethod, r.Method)
+	}
 	e.string(requestURL, r.URL)
 	for i := range r.Headers {
 		e.message(3, r.Headers[i].fields)
 	}
 	e.bytes(4, r.Body)
-	e.duration(5, r.Timeout)
-	e.message(6, r.Retry.fields)
-	for _, s := range r.AcceptStatus {
-		e.message(7, s.fields)
+	if as&usualTimeout == 0 {
+		e.duration(5, r.Timeout)
 	}
-	e.uint(8, uint64(r.RedirectsMax))
-	e.int(9, r.BodyBytesMax)
+	if as&usualRetry == 0 {
+		e.message(6, r.Retry.fields)
+	}
+	if as&usualAccept == 0 {
+		for _, s := range r.AcceptStatus {
+			e.message(7, s.fields)
+		}
+	}
+	if as&usualRedirects == 0 {
+		e.uint(8, uint64(r.RedirectsMax))
+	}
+	if as&usualBytes == 0 {
+		e.int(9, r.BodyBytesMax)
+	}
 	for _, name := range r.Redact {
 		e.string(10, name)
 	}
-	e.string(requestTraceparent, r.Traceparent)
+	if t, ok := traceOf(r.Traceparent); ok {
+		e.bytes(requestTrace, t[:])
+	} else {
+		e.string(requestTraceparent, r.Traceparent)
+	}
 }
 
 func (r *Request) take(in field) (bool, error) {
@@ -55,6 +77,13 @@ func (r *Request) take(in field) (bool, error) {
 		r.Redact = append(r.Redact, in.string())
 	case requestTraceparent:
 		r.Traceparent = in.string()
+	case requestTrace:
+		if len(in.raw) != traceBytes {
+			return true, fmt.Errorf("%w: request, field %d", ErrCorrupt, in.n)
+		}
+		r.Traceparent = trace(in.raw).String()
+	case requestUsual:
+		return r.takeUsual(usually(in.num)), nil
 	default:
 		return false, nil
 	}
@@ -62,7 +91,11 @@ func (r *Request) take(in field) (bool, error) {
 }
 
 func (h *Header) fields(e *encoder) {
-	e.string(1, h.Name)
+	if n, ok := headerNumbers[h.Name]; ok {
+		e.uint(3, n)
+	} else {
+		e.string(1, h.Name)
+	}
 	for _, v := range h.Values {
 		e.bytes(2, []byte(v)) // an empty value is a value
 	}
@@ -74,6 +107,11 @@ func (h *Header) take(in field) (bool, error) {
 		h.Name = in.string()
 	case 2:
 		h.Values = append(h.Values, in.string())
+	case 3:
+		if in.num == 0 || in.num >= uint64(len(headerNames)) {
+			return false, nil
+		}
+		h.Name = headerNames[in.num]
 	default:
 		return false, nil
 	}

@@ -153,6 +153,10 @@ func TestBytesOfANewerVersionAreRefused(t *testing.T) {
 	for name, write := range map[string]func(*encoder){
 		"top":    func(e *encoder) { e.uint(999, 1) },
 		"nested": func(e *encoder) { e.message(16, func(e *encoder) { e.uint(999, 1) }) },
+		"usual":  func(e *encoder) { e.message(16, func(e *encoder) { e.uint(requestUsual, uint64(usualEnd)) }) },
+		"header": func(e *encoder) {
+			e.message(16, func(e *encoder) { e.message(3, func(e *encoder) { e.uint(3, uint64(len(headerNames))) }) })
+		},
 	} {
 		if _, err := DecodeFuture(seal(nil, write)); !errors.Is(err, ErrVersion) {
 			t.Errorf("%s: err = %v, want ErrVersion", name, err)

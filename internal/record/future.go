@@ -64,19 +64,47 @@ type Future struct {
 	DeadlineAt    Time // when a future that is not settled fails with deadline (promise: timeout); 0 for never
 	DueAt         Time // of a timer: when it succeeds
 
+	Terms    *Terms        // nil: nothing of the kind was said
 	TTL      time.Duration // how long it is kept once settled
-	Labels   []Label       // sorted by key
-	Sets     string        // event to set when it succeeds; empty for none
 	Request  Packed        // of a fetch
 	Attempts []Attempt     // of a fetch, ended ones, oldest first
 	Result   *Result       // nil until settled, and when there is none
 	Failure  *Failure      // nil unless failed or cancelled
 
-	LimitKey string    // of a fetch: as it was submitted; empty: the host of its URL
 	Callback *Callback // nil: none was asked for
 	Wait     *Wait     // of a wait, and of a fetch until it may start; nil: it waits for nothing
-	Group    string    // id of the group that it is a member of; empty for none
 }
+
+// Terms are what may be said of a future when it is submitted, and never changes. Of most nothing is said: kept apart,
+// it takes no memory of those. The methods of Future that are named like its fields read it.
+type Terms struct {
+	Labels   []Label // sorted by key
+	Sets     string  // event to set when it succeeds; empty for none
+	LimitKey string  // of a fetch; empty: the host of its URL
+	Group    string  // id of the group that it is a member of; empty for none
+}
+
+// terms are those of f, for reading.
+func (f *Future) terms() *Terms {
+	if f.Terms == nil {
+		return &noTerms
+	}
+	return f.Terms
+}
+
+var noTerms Terms
+
+// Labels are sorted by key.
+func (f *Future) Labels() []Label { return f.terms().Labels }
+
+// Sets is the event to set when f succeeds; empty for none.
+func (f *Future) Sets() string { return f.terms().Sets }
+
+// LimitKey is that of a fetch as it was submitted; empty: the host of its URL.
+func (f *Future) LimitKey() string { return f.terms().LimitKey }
+
+// Group is the id of the group that f is a member of; empty for none.
+func (f *Future) Group() string { return f.terms().Group }
 
 // Wait is what a future waits for.
 type Wait struct {

@@ -3,8 +3,8 @@ package record
 import (
 	"fmt"
 	"strings"
-
-	"google.golang.org/protobuf/encoding/protowire"
+	"sync"
+	"unsafe"
 )
 
 // Packed is a Request as its future keeps it: encoded once, at the door. A future that waits takes half the memory so,
@@ -13,14 +13,21 @@ import (
 type Packed string
 
 // Pack encodes r.
-func (r *Request) Pack() Packed {
-	e := make(encoder, 0, 512)
-	r.fields(&e)
-	return Packed(e)
+func (r *Request) Pack() Packed { return pack(r.fields) }
+
+// pack is what fields writes, in as much memory as that takes.
+func pack(fields func(*encoder)) Packed {
+	e := scratch.Get().(*encoder)
+	defer scratch.Put(e)
+	*e = (*e)[:0]
+	fields(e)
+	return Packed(*e)
 }
 
+var scratch = sync.Pool{New: func() any { return new(encoder) }}
+
 // Open decodes p, which Pack made or DecodeFuture has checked; anything else is a fault of ours, and panics. An empty p
-// is nil.
+// is nil. Its strings and its body are parts of p.
 func (p Packed) Open() *Request {
 	if p == "" {
 		return nil
@@ -34,16 +41,27 @@ func (p Packed) Open() *Request {
 
 func (p Packed) decode() (*Request, error) {
 	r := &Request{}
-	return r, decode([]byte(p), "request", r.take)
+	return r, decode(p.bytes(), "request", r.take)
 }
 
-// URL is where the request goes; empty when p is.
+// check says why Open would panic, and makes hardly any garbage: a restart checks millions.
+func (p Packed) check() error {
+	r := checked.Get().(*Request)
+	defer checked.Put(r)
+	*r = Request{Headers: r.Headers[:0]}
+	return decode(p.bytes(), "request", r.take)
+}
+
+var checked = sync.Pool{New: func() any { return new(Request) }}
+
+// bytes are p itself: nobody writes to them, nor to a request that was opened.
+func (p Packed) bytes() []byte { return unsafe.Slice(unsafe.StringData(string(p)), len(p)) }
+
+// URL is where the request goes; empty when p is. It is a part of p.
 func (p Packed) URL() (url string) {
-	for n, whole := range p.fields {
-		if n == requestURL {
-			_, _, tag := protowire.ConsumeTag(whole)
-			value, _ := protowire.ConsumeBytes(whole[tag:])
-			return string(value)
+	for f := range p.fields {
+		if f.n == requestURL {
+			return f.string()
 		}
 	}
 	return ""
@@ -52,24 +70,26 @@ func (p Packed) URL() (url string) {
 // WithoutSecrets is what may still be known when the future is settled: where the request went, without the query, and
 // not what it said.
 func (p Packed) WithoutSecrets() Packed {
-	kept := make(encoder, 0, len(p))
-	for n, whole := range p.fields {
-		switch n {
-		case requestMethod, requestTraceparent:
-			kept = append(kept, whole...)
-		case requestURL:
-			path, _, _ := strings.Cut(p.URL(), "?")
-			kept.string(requestURL, path)
+	return pack(func(e *encoder) {
+		for f, whole := range p.fields {
+			switch f.n {
+			case requestUsual:
+				e.uint(requestUsual, f.num&uint64(usualMethod))
+			case requestMethod, requestTraceparent, requestTrace:
+				*e = append(*e, whole...)
+			case requestURL:
+				path, _, _ := strings.Cut(f.string(), "?")
+				e.string(requestURL, path)
+			}
 		}
-	}
-	return Packed(kept)
+	})
 }
 
-// fields visits the fields of p with their tags, in order.
-func (p Packed) fields(yield func(n protowire.Number, whole []byte) bool) {
-	for rest := []byte(p); len(rest) > 0; {
-		n, _, size := protowire.ConsumeField(rest)
-		if size < 0 || !yield(n, rest[:size]) {
+// fields visits the fields of p, and each as it is written, in order.
+func (p Packed) fields(yield func(f field, whole []byte) bool) {
+	for rest := p.bytes(); len(rest) > 0; {
+		f, size := consume(rest)
+		if size < 0 || !yield(f, rest[:size]) {
 			return
 		}
 		rest = rest[size:]

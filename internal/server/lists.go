@@ -36,7 +36,7 @@ func (s *Server) listFutures(w http.ResponseWriter, r *http.Request) error {
 	if wantsStream(r) {
 		return s.streamFutures(w, r, func(f *record.Future) bool {
 			return (query.State == 0 || f.State == query.State) && (query.Kind == 0 || f.Kind == query.Kind) &&
-				(group == "" || f.Group == group) && hasAll(f, labels)
+				(group == "" || f.Group() == group) && hasAll(f, labels)
 		})
 	}
 	found, next, err := s.kernel.Futures(r.Context(), query)
@@ -100,7 +100,7 @@ func numberOf[N comparable, W comparable](words map[N]W, word W) (number N) {
 }
 
 func hasAll(f *record.Future, labels []record.Label) bool {
-	return !slices.ContainsFunc(labels, func(l record.Label) bool { return !slices.Contains(f.Labels, l) })
+	return !slices.ContainsFunc(labels, func(l record.Label) bool { return !slices.Contains(f.Labels(), l) })
 }
 
 func pageSize(q url.Values) (int, *api.FieldError) {

@@ -67,7 +67,7 @@ func (v *view) future(of await.View) *api.Future {
 		Labels:        map[string]string{},
 		NextAttemptAt: timeOf(f.NextAttemptAt),
 		Attempts:      make([]api.Attempt, 0, len(f.Attempts)),
-		Group:         f.Group,
+		Group:         f.Group(),
 		Request:       requestOf(f.Request.Open()),
 		For:           v.waitsFor(f, record.KindWait),
 		After:         v.waitsFor(f, record.KindFetch),
@@ -76,7 +76,7 @@ func (v *view) future(of await.View) *api.Future {
 		Callback:      callbackOf(f.Callback),
 		Links:         linksOf(f),
 	}
-	for _, l := range f.Labels {
+	for _, l := range f.Labels() {
 		shown.Labels[l.Key] = l.Value
 	}
 	for _, a := range f.Attempts {

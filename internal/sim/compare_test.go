@@ -315,7 +315,7 @@ func (w *world) everybody() []string {
 // agreeStore compares a list, page by page, all events, and all counts with what is durable.
 func (w *world) agreeStore(q record.FutureQuery) {
 	matches := func(f *record.Future) bool {
-		label := q.Label == nil || slices.Contains(f.Labels, *q.Label) || *q.Label == store.MemberOf(f.Group)
+		label := q.Label == nil || slices.Contains(f.Labels(), *q.Label) || *q.Label == store.MemberOf(f.Group())
 		return label && (q.State == 0 || f.State == q.State) && (q.Kind == 0 || f.Kind == q.Kind)
 	}
 	want := map[string]*record.Future{}

@@ -473,11 +473,11 @@ func (w *world) drawBoth(ids []string) (api.Expr, bool) {
 			continue
 		}
 		var feeds []api.Expr
-		if f.Sets != "" {
-			feeds = append(feeds, event(f.Sets))
+		if f.Sets() != "" {
+			feeds = append(feeds, event(f.Sets()))
 		}
-		if w.oracle.groups[f.Group] != nil {
-			feeds = append(feeds, inGroup(f.Group))
+		if w.oracle.groups[f.Group()] != nil {
+			feeds = append(feeds, inGroup(f.Group()))
 		}
 		if len(feeds) > 0 {
 			both := []api.Expr{{Op: api.OpFuture, Ref: id}, oneOf(w.T, "feeds", feeds...)}

@@ -33,8 +33,8 @@ func (o *Oracle) needed() map[string]bool {
 		w.addNames(names)
 	}
 	for _, f := range o.futures {
-		if f.Sets != "" && !f.State.Settled() {
-			names[f.Sets] = true
+		if f.Sets() != "" && !f.State.Settled() {
+			names[f.Sets()] = true
 		}
 	}
 	return names

@@ -80,7 +80,7 @@ func (o *Oracle) createAll(c *record.Submit, read map[string]*record.Future) Ans
 	for _, f := range o.futures {
 		if !f.State.Settled() {
 			pending++
-			bytes += kept(f.Request, f.Labels, f.Wait.Text())
+			bytes += kept(f.Request, f.Labels(), f.Wait.Text())
 		}
 	}
 	for _, n := range c.Futures {
@@ -165,9 +165,8 @@ func (o *Oracle) free(id string) Refusal {
 
 func (o *Oracle) create(n *record.NewFuture) *record.Future {
 	f := &record.Future{
-		ID: n.ID, Kind: n.Kind, State: record.StatePending, CreatedAt: o.Now, TTL: n.TTL, Labels: n.Labels,
-		Sets: n.Sets, Request: n.Request, DeadlineAt: n.Until, LimitKey: n.LimitKey,
-		Group: n.Group,
+		ID: n.ID, Kind: n.Kind, State: record.StatePending, CreatedAt: o.Now, TTL: n.TTL, Terms: n.Terms(),
+		Request: n.Request, DeadlineAt: n.Until,
 	}
 	if n.TTL == 0 {
 		f.TTL = o.Limits.TTLDefault
@@ -281,12 +280,12 @@ func (o *Oracle) end(f *record.Future, s record.State, r *record.Result, failure
 	}
 	o.futureSettled(f)
 	o.part(f)
-	if f.Sets != "" && s == record.StateSucceeded {
+	if f.Sets() != "" && s == record.StateSucceeded {
 		payload := &record.Payload{ContentType: "text/plain; charset=utf-8", Data: []byte(f.ID)}
-		o.raise(f.Sets, payload, true, 0)
+		o.raise(f.Sets(), payload, true, 0)
 	}
-	if f.Sets != "" {
-		o.left[f.Sets] = o.Now
+	if f.Sets() != "" {
+		o.left[f.Sets()] = o.Now
 	}
 	return f
 }

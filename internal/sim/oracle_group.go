@@ -97,10 +97,10 @@ func (o *Oracle) mayJoin(c *record.Submit) Answer {
 
 // join makes a new future a member of its group.
 func (o *Oracle) join(f *record.Future) {
-	if f.Group == "" {
+	if f.Group() == "" {
 		return
 	}
-	g := *o.groups[f.Group]
+	g := *o.groups[f.Group()]
 	g.Pending++
 	g.ExpiresAt = 0
 	o.putGroup(g)
@@ -109,11 +109,11 @@ func (o *Oracle) join(f *record.Future) {
 
 // part tells the group of f that f is settled.
 func (o *Oracle) part(f *record.Future) {
-	if f.Group == "" {
+	if f.Group() == "" {
 		return
 	}
-	o.members[f.Group] = slices.DeleteFunc(o.members[f.Group], func(id string) bool { return id == f.ID })
-	g := *o.groups[f.Group]
+	o.members[f.Group()] = slices.DeleteFunc(o.members[f.Group()], func(id string) bool { return id == f.ID })
+	g := *o.groups[f.Group()]
 	g.Pending--
 	switch f.State {
 	case record.StateSucceeded:
@@ -218,8 +218,8 @@ func (o *Oracle) restoreGroups() {
 		o.serial = max(o.serial, o.groups[id].Serial)
 	}
 	for _, f := range oldestFirst(o.futures) {
-		if f.Group != "" && !f.State.Settled() {
-			o.members[f.Group] = append(o.members[f.Group], f.ID)
+		if f.Group() != "" && !f.State.Settled() {
+			o.members[f.Group()] = append(o.members[f.Group()], f.ID)
 		}
 	}
 }

@@ -54,8 +54,8 @@ type flight struct {
 }
 
 func keyOf(f *record.Future) string {
-	if f.LimitKey != "" {
-		return f.LimitKey
+	if f.LimitKey() != "" {
+		return f.LimitKey()
 	}
 	return hostOf(f.Request)
 }

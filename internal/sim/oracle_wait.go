@@ -306,7 +306,7 @@ func (o *Oracle) Orphan(w *Wait) bool {
 			return false
 		}
 		for _, f := range o.futures {
-			if f.Sets == l.Expr.Ref && !f.State.Settled() {
+			if f.Sets() == l.Expr.Ref && !f.State.Settled() {
 				return false
 			}
 		}
@@ -316,7 +316,7 @@ func (o *Oracle) Orphan(w *Wait) bool {
 
 // awaited reports whether somebody waits for a future that is pending: its group does.
 func (o *Oracle) awaited(id string) bool {
-	if o.futures[id].Group != "" {
+	if o.futures[id].Group() != "" {
 		return true
 	}
 	for _, w := range o.waits {

@@ -96,7 +96,7 @@ func (o *Oracle) circular(c *record.Submit, exprs []*api.Expr) bool {
 			continue
 		}
 		f := o.futures[w.Of]
-		for _, thing := range append(feeds(f.Sets, f.Group), api.Expr{Op: api.OpFuture, Ref: w.Of}.String()) {
+		for _, thing := range append(feeds(f.Sets(), f.Group()), api.Expr{Op: api.OpFuture, Ref: w.Of}.String()) {
 			for _, l := range w.leaves {
 				if l.Outcome == Pending {
 					needs[thing] = append(needs[thing], l)

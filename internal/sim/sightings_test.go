@@ -189,7 +189,7 @@ func (r *races) woke(wait *Wait) {
 	r.seen.saw("woken: " + string(wait.Answer.Outcome))
 	for _, l := range wait.Answer.Done {
 		if l.Future != nil && slices.ContainsFunc(wait.Answer.Pending, func(other Leaf) bool {
-			return other.Group != nil && other.Group.ID == l.Future.Group
+			return other.Group != nil && other.Group.ID == l.Future.Group()
 		}) {
 			r.seen.saw("a member decided a wait for its group")
 		}

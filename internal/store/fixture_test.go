@@ -181,8 +181,11 @@ func fixtureBatches() []*record.Batch {
 		ID: "fut_01KAPFSV40H7TZ3XJ5G9VQW2ME", Kind: record.KindFetch, State: record.StatePending,
 		Reason: record.ReasonBackoff, Version: 3, Interrupted: 1,
 		CreatedAt: at, StartedAt: at + 1, NextAttemptAt: at + 500, DeadlineAt: at + 3_600_000, TTL: 24 * time.Hour,
-		Labels: []record.Label{{Key: "order", Value: "42"}, {Key: "team", Value: "söder"}}, Sets: "order/42",
-		Wait: &record.Wait{For: []byte(`{"event":"go"}`)}, Group: "grp_01KAPFSV40H7TZ3XJ5G9VQW2MF", LimitKey: "orders",
+		Terms: &record.Terms{
+			Labels: []record.Label{{Key: "order", Value: "42"}, {Key: "team", Value: "söder"}}, Sets: "order/42",
+			LimitKey: "orders", Group: "grp_01KAPFSV40H7TZ3XJ5G9VQW2MF",
+		},
+		Wait: &record.Wait{For: []byte(`{"event":"go"}`)},
 		Request: (&record.Request{
 			Method: "POST", URL: "https://api.example.com/orders?x=1",
 			Headers: []record.Header{
@@ -247,7 +250,7 @@ func fixtureBatches() []*record.Batch {
 		Payload: &record.Payload{ContentType: "application/json", Data: []byte(`{"sha":"1f"}`)},
 	}}}
 	group := &record.Group{
-		ID: full.Group, Version: 3, CreatedAt: at, DeadlineAt: at + 9000, LeaseUntil: at + 8000, Lease: 8 * time.Second,
+		ID: full.Group(), Version: 3, CreatedAt: at, DeadlineAt: at + 9000, LeaseUntil: at + 8000, Lease: 8 * time.Second,
 		TTL: time.Hour, Labels: []record.Label{{Key: "a", Value: "b"}}, CancelOnFailure: true, Pending: 1, Serial: 4,
 	}
 	limit := &record.Limit{Key: "orders", LimitSettings: record.LimitSettings{Rate: 5}}

@@ -14,10 +14,10 @@ const groupLabel = ":group"
 
 // labelsOf is what f is found under: its labels, and its group.
 func labelsOf(f *record.Future) []record.Label {
-	if f.Group == "" {
-		return f.Labels
+	if f.Group() == "" {
+		return f.Labels()
 	}
-	return append(slices.Clip(f.Labels), MemberOf(f.Group))
+	return append(slices.Clip(f.Labels()), MemberOf(f.Group()))
 }
 
 // MemberOf is the label that finds the members of a group.

@@ -90,7 +90,7 @@ func (w *world) create() *record.Future {
 	w.made++
 	f := &record.Future{
 		Kind: record.KindPromise, State: record.StatePending, Version: 1, CreatedAt: w.at, TTL: 100,
-		Labels: []record.Label{{Key: "color", Value: []string{"red", "blue"}[w.choose(2)]}},
+		Terms: &record.Terms{Labels: []record.Label{{Key: "color", Value: []string{"red", "blue"}[w.choose(2)]}}},
 	}
 	f.ID = fmt.Sprintf("job/%d", w.made)
 	if w.choose(2) == 0 {
@@ -255,7 +255,7 @@ func (w *world) inLists(s *store.Store) (string, error) {
 	} {
 		want := map[string]*record.Future{}
 		for id, f := range w.futures {
-			if (q.State == 0 || f.State == q.State) && (q.Label == nil || f.Labels[0] == *q.Label) {
+			if (q.State == 0 || f.State == q.State) && (q.Label == nil || f.Labels()[0] == *q.Label) {
 				want[id] = f
 			}
 		}

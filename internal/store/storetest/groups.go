@@ -18,7 +18,7 @@ func groupsAreKept(t *testing.T, s *store.Store) {
 	three := &record.Group{ID: "grp_3", Labels: []record.Label{label}}
 	fact := func(g *record.Group) record.GroupFact { return record.GroupFact{ID: g.ID, Is: g} }
 	member := future(1, record.StatePending)
-	member.Group = one.ID
+	member.Terms.Group = one.ID
 	b := create(member, future(2, record.StatePending))
 	b.Groups = []record.GroupFact{fact(one), fact(two), fact(three)}
 	commit(t, s, b)

@@ -58,7 +58,7 @@ func forgottenByChange(t *testing.T, s *store.Store) {
 		if got, err := s.Future(f.ID); got != nil || err != nil {
 			t.Errorf("still there: %v, %v", got, err)
 		}
-		for _, q := range []record.FutureQuery{{}, {State: record.StatePending}, {Label: &f.Labels[0]}} {
+		for _, q := range []record.FutureQuery{{}, {State: record.StatePending}, {Label: &f.Labels()[0]}} {
 			if got := list(t, s, q); got != "" {
 				t.Errorf("%+v still lists %q", q, got)
 			}
@@ -85,7 +85,7 @@ func idComesBack(t *testing.T, s *store.Store) {
 		if diff := cmp.Diff(want, got); err != nil || diff != "" {
 			t.Errorf("%s: %v\n%s", when, err, diff)
 		}
-		if got := list(t, s, record.FutureQuery{Label: &second.Labels[0]}); got != "0002" {
+		if got := list(t, s, record.FutureQuery{Label: &second.Labels()[0]}); got != "0002" {
 			t.Errorf("%s: listed %q", when, got)
 		}
 	}

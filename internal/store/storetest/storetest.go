@@ -79,7 +79,8 @@ func commit(t *testing.T, s *store.Store, b *record.Batch) {
 func future(n int, state record.State) *record.Future {
 	f := &record.Future{
 		ID: fmt.Sprintf("job-%d", n), Kind: record.KindFetch, State: state, Version: 1,
-		CreatedAt: start + record.Time(n), Labels: []record.Label{{Key: "parity", Value: fmt.Sprint(n % 2)}},
+		CreatedAt: start + record.Time(n),
+		Terms:     &record.Terms{Labels: []record.Label{{Key: "parity", Value: fmt.Sprint(n % 2)}}},
 	}
 	if n%2 == 1 {
 		var u ulid.ULID
@@ -356,7 +357,7 @@ func droppedLeaveNoTrace(t *testing.T, s *store.Store) {
 	if got, err := s.Future(f.ID); got != nil || err != nil {
 		t.Errorf("still there: %v, %v", got, err)
 	}
-	for _, q := range []record.FutureQuery{{}, {State: record.StateFailed}, {Label: &f.Labels[0]}} {
+	for _, q := range []record.FutureQuery{{}, {State: record.StateFailed}, {Label: &f.Labels()[0]}} {
 		if got := list(t, s, q); got != "" {
 			t.Errorf("%+v still lists %q", q, got)
 		}
