@@ -108,8 +108,8 @@ func (b *bench) withBare(measure func(*process.Server) error) error {
 // overHTTP2 opens as many connections as all callers need who are parked at once.
 func (b *bench) overHTTP2() *http.Client { return overConnections(b.parked/server.StreamsMax + 2) }
 
-// overConnections opens at most so many. Without that bound a crowd opens one for each caller, thousands that are closed
-// again as soon as the first takes more streams, and the server's memory is theirs.
+// overConnections opens at most so many. Without that bound a crowd opens one for each caller, thousands that are
+// closed again as soon as the first takes more streams, and the server's memory is theirs.
 func overConnections(most int) *http.Client {
 	var protocols http.Protocols
 	protocols.SetUnencryptedHTTP2(true)
