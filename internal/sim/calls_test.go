@@ -348,9 +348,19 @@ func (w *world) hold(wait *Wait) *call {
 	c := &call{wait: wait}
 	c.name = fmt.Sprintf("wait %d for %s, %v, cancel rest %v", wait.ID, wait.For, wait.Timeout, wait.CancelRest)
 	c.run = func(ctx context.Context) (any, error) {
-		return w.life.kernel.Wait(ctx, await.WaitRequest{
+		a, held, err := w.life.kernel.Hold(ctx, await.WaitRequest{
 			For: wait.For, Timeout: wait.Timeout, CancelRest: wait.CancelRest,
 		})
+		if held == nil {
+			return a, err
+		}
+		select {
+		case <-held.Done():
+			return held.Answer()
+		case <-c.patient.Context.Done(): // not that of patient, which counts who asks the loop
+			held.Leave()
+			return nil, ctx.Err()
+		}
 	}
 	c.about = futuresIn(wait.For)
 	var before map[string]uint64
