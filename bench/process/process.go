@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -167,16 +168,29 @@ func (s *Server) status(name string) (float64, error) {
 
 // Gauge reads one metric without labels.
 func (s *Server) Gauge(name string) (float64, error) {
+	all, err := s.Gauges(name)
+	return all[name], err
+}
+
+// Gauges reads metrics without labels at one moment.
+func (s *Server) Gauges(names ...string) (map[string]float64, error) {
 	resp, err := s.Client.Get(s.URL + "/metrics")
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer func() { _ = resp.Body.Close() }()
+	found := map[string]float64{}
 	lines := bufio.NewScanner(resp.Body)
 	for lines.Scan() {
-		if rest, ok := strings.CutPrefix(lines.Text(), name+" "); ok {
-			return strconv.ParseFloat(rest, 64)
+		name, value, _ := strings.Cut(lines.Text(), " ")
+		if slices.Contains(names, name) {
+			if found[name], err = strconv.ParseFloat(value, 64); err != nil {
+				return nil, err
+			}
 		}
 	}
-	return 0, fmt.Errorf("no metric %s", name)
+	if len(found) < len(names) {
+		return nil, fmt.Errorf("of the metrics %v there are only %v", names, found)
+	}
+	return found, lines.Err()
 }

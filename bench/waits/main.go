@@ -17,6 +17,7 @@ import (
 
 	"github.com/awaitd/awaitd/bench/process"
 	"github.com/awaitd/awaitd/bench/report"
+	"github.com/awaitd/awaitd/internal/server"
 )
 
 func main() {
@@ -54,11 +55,17 @@ func (b *bench) run() (err error) {
 	}
 	for round := range b.rounds {
 		fmt.Fprintf(os.Stderr, "round %d of %d\n", round+1, b.rounds)
-		if err := b.withBare(); err != nil {
-			return err
+		all := []func(*process.Server) error{b.measureParked, b.measureStreams, b.measureWakes}
+		for _, w := range ways {
+			all = append(all, b.measureGrowth(w), b.measureAlive(w))
 		}
-		for _, measure := range []func(*process.Server) error{b.measureParked, b.measureStreams, b.measureWakes} {
+		for _, measure := range all {
 			if err := b.with(round, measure); err != nil {
+				return err
+			}
+		}
+		for _, measure := range []func(*process.Server) error{b.measureGrowth(bare), b.measureAlive(bare)} {
+			if err := b.withBare(measure); err != nil {
 				return err
 			}
 		}
@@ -78,29 +85,33 @@ func (b *bench) with(round int, measure func(*process.Server) error) error {
 		args = []string{"--data-dir", filepath.Join(dir, "awaitd-data")}
 	}
 	args = append(args, "--max-wait", "1h") // else who parks first leaves before the last has come, on a busy machine
-	server, err := process.Start(b.bin, args...)
+	p, err := process.Start(b.bin, args...)
 	if err != nil {
 		return err
 	}
-	defer server.Stop()
-	server.Client = &http.Client{Transport: overHTTP2()}
-	return measure(server)
+	defer p.Stop()
+	p.Client = b.overHTTP2()
+	return measure(p)
 }
 
 // withBare is with, on this program as a server.
-func (b *bench) withBare() error {
-	bare, err := process.StartSelf(bareVariable, "1")
+func (b *bench) withBare(measure func(*process.Server) error) error {
+	p, err := process.StartSelf(bareVariable, "1")
 	if err != nil {
 		return err
 	}
-	defer bare.Stop()
-	bare.Client = &http.Client{Transport: overHTTP2()}
-	return b.measureBare(bare)
+	defer p.Stop()
+	p.Client = b.overHTTP2()
+	return measure(p)
 }
 
-// overHTTP2 opens a further connection only when the server takes no more streams on those there are.
-func overHTTP2() *http.Transport {
+// overHTTP2 opens as many connections as all callers need who are parked at once.
+func (b *bench) overHTTP2() *http.Client { return overConnections(b.parked/server.StreamsMax + 2) }
+
+// overConnections opens at most so many. Without that bound a crowd opens one for each caller, thousands that are
+// closed again as soon as the first takes more streams, and the server's memory is theirs.
+func overConnections(most int) *http.Client {
 	var protocols http.Protocols
 	protocols.SetUnencryptedHTTP2(true)
-	return &http.Transport{Protocols: &protocols}
+	return &http.Client{Transport: &http.Transport{Protocols: &protocols, MaxConnsPerHost: most}}
 }

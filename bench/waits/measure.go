@@ -39,10 +39,6 @@ func until(p *process.Server, gauge string, value int) error {
 // measureParked parks callers on one event, wakes them all with one set while others submit, and then parks as many
 // again to see how soon their seats are free when they all hang up.
 func (b *bench) measureParked(p *process.Server) error {
-	before, err := p.Resident()
-	if err != nil {
-		return err
-	}
 	woken := make([]time.Time, b.parked)
 	fault := make(chan error, b.parked)
 	var all sync.WaitGroup
@@ -56,10 +52,6 @@ func (b *bench) measureParked(p *process.Server) error {
 		})
 	}
 	if err := until(p, "awaitd_waiters", b.parked); err != nil {
-		return err
-	}
-	during, err := p.Resident()
-	if err != nil {
 		return err
 	}
 	processor, err := cpuTime(p)
@@ -94,7 +86,6 @@ func (b *bench) measureParked(p *process.Server) error {
 		times[i] = at.Sub(began)
 	}
 	what := fmt.Sprintf("%d callers parked over HTTP/2", b.parked)
-	b.table.Add(what+", memory each", "KiB", (during-before)/1024/float64(b.parked))
 	b.table.Add(what+", the set answered after", "ms", milliseconds(set))
 	b.table.AddTimes(what+", woken after", times)
 	b.table.Add(what+", processor time of the server for all wakes", "ms", milliseconds(processed.server-processor.server))
@@ -126,7 +117,7 @@ type submitted struct {
 func (b *bench) submitting(url string, stop chan struct{}) chan submitted {
 	done := make(chan submitted, 1)
 	go func() {
-		p := &process.Server{URL: url, Client: &http.Client{Transport: overHTTP2()}}
+		p := &process.Server{URL: url, Client: b.overHTTP2()}
 		var s submitted
 		for s.fault == nil {
 			began := time.Now()
@@ -149,7 +140,7 @@ func (b *bench) measureLeaving(p *process.Server) error {
 	ctx, hangUp := context.WithCancel(context.Background())
 	defer hangUp()
 	var all sync.WaitGroup
-	leaving := &http.Client{Transport: overHTTP2()}
+	leaving := b.overHTTP2()
 	for range b.parked {
 		all.Go(func() {
 			req, err := http.NewRequestWithContext(ctx, "GET", p.URL+"/events/never?wait=30m", nil)
@@ -176,6 +167,7 @@ func (b *bench) measureLeaving(p *process.Server) error {
 
 // measureStreams opens streams of large waits over one connection, and has every leaf of all of them told.
 func (b *bench) measureStreams(p *process.Server) error {
+	p.Client = overConnections(1)
 	refs := make([]string, leavesOfStream)
 	for i := range refs {
 		refs[i] = fmt.Sprintf("event:e%d", i)
@@ -202,7 +194,7 @@ func (b *bench) measureStreams(p *process.Server) error {
 		return err
 	}
 	began := time.Now()
-	if err := setAll(p, refs); err != nil {
+	if err := b.setAll(p, refs); err != nil {
 		return err
 	}
 	all.Wait()
@@ -254,8 +246,8 @@ func follow(p *process.Server, body []byte, told *atomic.Int64) error {
 }
 
 // setAll sets every event, many at a time.
-func setAll(p *process.Server, refs []string) error {
-	setter := &process.Server{URL: p.URL, Client: &http.Client{Transport: overHTTP2()}}
+func (b *bench) setAll(p *process.Server, refs []string) error {
+	setter := &process.Server{URL: p.URL, Client: b.overHTTP2()}
 	fault := make(chan error, len(refs))
 	next := make(chan string)
 	var all sync.WaitGroup

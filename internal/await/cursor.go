@@ -56,16 +56,26 @@ func (b bits) trimmed() bits {
 const cursorVersion = 1
 
 // String is c as an answer carries it. It has at most api.WaitCursorBytesMax characters.
-func (c *Cursor) String() string {
-	b := append(make([]byte, 0, 32+len(c.decided)+len(c.failed)+len(c.untold)), cursorVersion)
-	b = binary.BigEndian.AppendUint64(b, c.sum)
+func (c *Cursor) String() string { return string(c.Append(nil)) }
+
+// Append appends c to b, as String has it.
+func (c *Cursor) Append(b []byte) []byte {
+	n := len(b)
+	b = c.appendRaw(b)
+	end := len(b)
+	b = base64.RawURLEncoding.AppendEncode(b, b[n:])
+	return append(b[:n], b[end:]...)
+}
+
+func (c *Cursor) appendRaw(b []byte) []byte {
+	b = binary.BigEndian.AppendUint64(append(b, cursorVersion), c.sum)
 	b = binary.AppendUvarint(b, uint64(c.began))
 	b = binary.AppendUvarint(b, c.serial)
 	for _, set := range []bits{c.decided, c.failed, c.untold.trimmed()} {
 		b = binary.AppendUvarint(b, uint64(len(set)))
 		b = append(b, set...)
 	}
-	return base64.RawURLEncoding.EncodeToString(b)
+	return b
 }
 
 // readCursor reads what String wrote, for leaves of this sum and number. The error is ErrCursor.
@@ -215,7 +225,7 @@ func (w *wait) known() uint64 {
 		return serial
 	}
 	last := uint64(0)
-	switch fact := w.leaves[w.order[len(w.order)-1]].fact.(type) {
+	switch fact := w.leaves[w.order[len(w.order)-1]].about.(type) {
 	case *record.Event:
 		last = fact.Serial
 	case *record.Group:

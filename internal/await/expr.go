@@ -65,12 +65,12 @@ type leaf struct {
 	parent  int32 // -1: the leaf is the whole expression
 	outcome Outcome
 	at      record.Time
-	event   *events.Event // waited on; nil: not parked on one
-	future  *future       // waited on; nil: not parked on one
-	group   *group        // waited on; nil: not parked on one
 	timer   loop.WheelHandle
-	fact    any    // *record.Event, *record.Future or *record.Group that decided it; nil: only its mark is known
 	mark    uint64 // of the event its generation, of the future its state, as they decided it
+
+	// While it sleeps, the *events.Event, *future or *group that it waits on; decided, the *record.Event, *record.Future
+	// or *record.Group that decided it; nil: neither, or only its mark is known.
+	about any
 }
 
 // build lays e out flat: parts and leaves in the order of the expression.
@@ -187,7 +187,10 @@ func (l *leaf) look(known map[string]*record.Future) happening {
 	s := l.wait.state
 	switch l.expr.Op {
 	case api.OpEvent:
-		fact := s.events.Look(l.expr.Ref)
+		fact := s.events.Last(l.expr.Ref)
+		if fact == nil {
+			return happening{}
+		}
 		up := fact.Set || fact.Serial > l.wait.since
 		if target := generation(l.expr); target > 0 && fact.Generation >= target || target == 0 && up {
 			return happening{l, Satisfied, fact.SetAt, fact}
@@ -231,15 +234,18 @@ func (l *leaf) park() {
 	switch l.expr.Op {
 	case api.OpEvent:
 		s.feeders.heed(l, 1)
-		l.event = s.events.Get(l.expr.Ref)
-		l.event.Wait(&l.waiter)
+		e := s.events.Get(l.expr.Ref)
+		e.Wait(&l.waiter)
+		l.about = e
 	case api.OpFuture:
-		l.future = s.futures[l.expr.Ref]
-		s.attention(l.future, func() { l.future.hall().waiters.Add(&l.waiter) })
+		f := s.futures[l.expr.Ref]
+		s.attention(f, func() { f.hall().waiters.Add(&l.waiter) })
+		l.about = f
 	case api.OpGroup:
 		s.feeders.heed(l, 1)
-		l.group = s.groups[l.expr.Ref]
-		l.group.waiters.Add(&l.waiter)
+		g := s.groups[l.expr.Ref]
+		g.waiters.Add(&l.waiter)
+		l.about = g
 	case api.OpSleep:
 		l.timer = s.due.Insert(onWheel(l.wait.began.Add(l.expr.Sleep)), l)
 	case api.OpUntil:
@@ -250,44 +256,42 @@ func (l *leaf) park() {
 // leave takes a sleeping leaf away from what it waits for. Constant time.
 func (l *leaf) leave() {
 	s := l.wait.state
-	switch {
-	case l.event != nil:
+	switch on := l.about.(type) {
+	case *events.Event:
 		s.feeders.heed(l, -1)
-		s.events.Leave(l.event, &l.waiter, s.at)
-		l.event = nil
-	case l.future != nil:
-		s.attention(l.future, func() { l.future.hall().waiters.Remove(&l.waiter) })
-		l.future = nil
-	case l.group != nil:
+		s.events.Leave(on, &l.waiter, s.at)
+		l.about = nil
+	case *future:
+		s.attention(on, func() { on.hall().waiters.Remove(&l.waiter) })
+		l.about = nil
+	case *group:
 		s.feeders.heed(l, -1)
-		l.group.waiters.Remove(&l.waiter)
-		l.group = nil
-	case l.timer != zeroTimer:
-		s.due.Cancel(l.timer)
-		l.timer = zeroTimer
+		on.waiters.Remove(&l.waiter)
+		l.about = nil
+	default:
+		if l.timer != zeroTimer {
+			s.due.Cancel(l.timer)
+			l.timer = zeroTimer
+		}
 	}
 }
 
-// Wake is called by the event or future that the leaf sleeps on.
+// Wake is called by the event, the future or the group that the leaf sleeps on.
 func (l *leaf) Wake() {
-	if l.future != nil {
-		fact := l.future.fact
-		l.future = nil
-		l.decide(outcomeOf(fact), fact.SettledAt, fact)
-		return
+	switch on := l.about.(type) {
+	case *future:
+		l.decide(outcomeOf(on.fact), on.fact.SettledAt, on.fact)
+	case *group:
+		l.wakeBy(on)
+	case *events.Event:
+		fact := on.Fact()
+		if fact.Generation < generation(l.expr) {
+			on.Wait(&l.waiter)
+			return
+		}
+		l.wait.state.feeders.heed(l, -1)
+		l.decide(Satisfied, l.wait.state.at, fact)
 	}
-	if l.group != nil {
-		l.wakeByGroup()
-		return
-	}
-	fact := l.event.Fact()
-	if fact.Generation < generation(l.expr) {
-		l.event.Wait(&l.waiter)
-		return
-	}
-	l.event = nil
-	l.wait.state.feeders.heed(l, -1)
-	l.decide(Satisfied, l.wait.state.at, fact)
 }
 
 // due is the time that the leaf slept until.
@@ -306,7 +310,7 @@ func outcomeOf(fact *record.Future) Outcome {
 
 // decide settles the leaf and carries what follows from it towards the root.
 func (l *leaf) decide(o Outcome, at record.Time, fact any) {
-	l.at, l.fact = at, fact
+	l.at, l.about = at, fact
 	switch f := fact.(type) {
 	case *record.Event:
 		l.mark = f.Generation

@@ -339,11 +339,10 @@ func (l *leaf) lookAtGroup() happening {
 	return happening{l, outcome, events.Time(fact.Serial), fact}
 }
 
-// wakeByGroup decides the leaf by its group, which is decided or forgotten.
-func (l *leaf) wakeByGroup() {
-	s, fact := l.wait.state, l.group.fact
+// wakeBy decides the leaf by its group, which is decided or forgotten.
+func (l *leaf) wakeBy(g *group) {
+	s, fact := l.wait.state, g.fact
 	s.feeders.heed(l, -1)
-	l.group = nil
 	outcome := GroupOutcome(fact)
 	if outcome == Pending {
 		outcome = Failed // forgotten with nobody in it

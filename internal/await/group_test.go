@@ -386,7 +386,7 @@ func TestAnEmptyGroupIsDecidedWhenItIsClosed(t *testing.T) {
 		}
 	}
 	s.advance(1001)
-	w, _, err := s.newWait(WaitRequest{For: &api.Expr{Op: api.OpGroup, Ref: groupID("E")}}, nil, &parkedWait{})
+	w, _, err := s.newWait(WaitRequest{For: &api.Expr{Op: api.OpGroup, Ref: groupID("E")}}, nil, &Held{})
 	if err != nil || w.outcome != Failed || w.leaves[0].at != 1001 {
 		t.Errorf("%v at %d, %v", w.outcome, w.leaves[0].at, err)
 	}

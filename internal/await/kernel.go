@@ -180,6 +180,7 @@ func (k *Kernel) Run() error {
 	k.CallSoon(k.heartbeat)
 	err := k.RunForever()
 	close(k.ended)
+	k.state.loseAll()
 	return errors.Join(k.failure, err)
 }
 
@@ -307,10 +308,8 @@ func (k *Kernel) deliver(position uint64, turn *record.Turn) {
 // holdEffects keeps what has just been applied from happening until it is committed.
 func (k *Kernel) holdEffects() {
 	for _, e := range k.state.effects {
-		if p, ok := e.(*proposal); ok {
-			if a, ok := p.answer.(*WaitAnswer); ok && a.Slept {
-				a.DecidedAt = k.Now()
-			}
+		if h, ok := e.(*Held); ok && h.answer.Slept {
+			h.answer.DecidedAt = k.Now()
 		}
 		k.held = append(k.held, e)
 	}

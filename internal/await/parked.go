@@ -30,16 +30,22 @@ type Leaf struct {
 	Queue   int // the place of a pending future in its queue; 0 when it does not queue
 }
 
-// parkedWait is a wait held for a caller: the proposal that asked for it is answered only when it is decided, its
-// time is up, or the server drains.
-type parkedWait struct {
+// Held is a wait that sleeps until it is decided, its time is up, its caller leaves, or the server drains. It is no
+// goroutine, and what asked for it need not stay.
+type Held struct {
+	kernel *Kernel
+
+	// For the loop.
 	seat
-	ask        proposal
-	wait       *wait // nil before it parks
-	cancelRest bool
-	abandons   *api.Expr        // whose futures are cancelled when the caller leaves; nil: none
-	withdrawn  bool             // the caller left, perhaps before the wait began
+	wait       *wait
 	timer      loop.WheelHandle // zero: not asleep
+	cancelRest bool
+	abandons   bool // its futures are cancelled when the caller leaves
+	withdrawn  bool // the caller left, perhaps before the wait began
+
+	// For the caller.
+	answer *WaitAnswer // nil: the kernel has ended
+	done   chan struct{}
 }
 
 // seat is the place of a caller who is held.
@@ -88,37 +94,37 @@ func (l *parked) remove(p *seat) {
 	l.size--
 }
 
-// park begins a held wait, or answers it: with a *WaitAnswer, or with the ids ([]string) that only the store can
-// know.
-func (s *State) park(p *parkedWait, r WaitRequest, known map[string]*record.Future) when {
-	if p.withdrawn {
-		s.abandon(p.abandons)
-		return atOnce
+// park begins a wait. Its answer is a *WaitAnswer, the ids ([]string) that only the store can know, or h, which sleeps.
+func (s *State) park(h *Held, r *WaitRequest, known map[string]*record.Future) (answer any, at when, err error) {
+	if h.withdrawn {
+		if r.CancelOnLeave {
+			s.abandon(r.For)
+		}
+		return nil, atOnce, nil
 	}
-	w, missing, err := s.newWait(r, known, p)
+	w, missing, err := s.newWait(*r, known, h)
 	switch {
 	case err != nil:
-		p.ask.err = err
-		return atOnce
+		return nil, atOnce, err
 	case w == nil:
-		p.ask.answer = missing
-		return atOnce
+		return missing, atOnce, nil
 	case w.outcome != Pending || r.Timeout <= 0 || s.draining:
-		p.ask.answer = w.answer()
-		if p.cancelRest && w.outcome != Pending {
+		a := w.answer()
+		if r.CancelRest && w.outcome != Pending {
 			s.cancelRest(w)
 		}
-		return inOrder
+		return a, inOrder, nil
 	}
-	if p.ask.err = s.roomFor(w); p.ask.err != nil {
-		return atOnce
+	if err := s.roomFor(w); err != nil {
+		return nil, atOnce, err
 	}
 	w.sleep()
-	p.wait = w
-	p.timer = s.due.Insert(onWheel(s.at.Add(r.Timeout)), p)
-	s.waits.add(&p.seat, p, s.at)
+	h.done = make(chan struct{})
+	h.wait, h.cancelRest, h.abandons = w, r.CancelRest, r.CancelOnLeave
+	h.timer = s.due.Insert(onWheel(s.at.Add(r.Timeout)), h)
+	s.waits.add(&h.seat, h, s.at)
 	s.leavesHeld += len(w.leaves)
-	return later
+	return h, atOnce, nil
 }
 
 // roomFor is nil if one more caller can be held, for w: there is a seat, its leaves are not too many, and the names in
@@ -153,57 +159,93 @@ func (s *State) roomForEvents(w *wait) bool {
 }
 
 // progressed is of no account: the caller is told of all leaves when it is answered.
-func (p *parkedWait) progressed(*leaf) {}
+func (h *Held) progressed(*leaf) {}
 
 // decided is told by the wait that it is over. A wait that is over before it slept is answered by park.
-func (p *parkedWait) decided(w *wait) {
-	if p.timer == zeroTimer {
+func (h *Held) decided(w *wait) {
+	if h.timer == zeroTimer {
 		return
 	}
 	a := w.answer()
 	a.Slept = true
-	p.wake(a)
-	if p.cancelRest {
+	h.wake(a)
+	if h.cancelRest {
 		w.state.cancelRest(w)
 	}
 }
 
-func (p *parkedWait) drain() { p.wake(p.wait.answer()) }
+func (h *Held) drain() { h.wake(h.wait.answer()) }
 
-func (p *parkedWait) standing() HeldWait { return p.wait.standing() }
+func (h *Held) standing() HeldWait { return h.wait.standing() }
 
 func (w *wait) standing() HeldWait {
 	return HeldWait{For: w.expr, Done: len(w.order), Pending: len(w.leaves) - len(w.order), wait: w}
 }
 
 // due is the end of the caller's patience.
-func (p *parkedWait) due(*State) { p.wake(p.wait.answer()) }
+func (h *Held) due(*State) { h.wake(h.wait.answer()) }
 
 // wake answers the sleeping caller with this turn.
-func (p *parkedWait) wake(a *WaitAnswer) {
-	p.ask.answer = a
-	p.wait.state.effects = append(p.wait.state.effects, &p.ask)
-	p.end()
+func (h *Held) wake(a *WaitAnswer) {
+	s := h.wait.state
+	h.answer = a
+	h.end()
+	s.waking.add(&h.seat, h, s.at)
+	s.effects = append(s.effects, h)
 }
 
 // end takes a sleeping wait out of everything.
-func (p *parkedWait) end() {
-	s := p.wait.state
-	s.waits.remove(&p.seat)
-	s.leavesHeld -= len(p.wait.leaves)
-	s.due.Cancel(p.timer)
-	p.timer = zeroTimer
-	p.wait.leaveAll()
+func (h *Held) end() {
+	s := h.wait.state
+	s.waits.remove(&h.seat)
+	s.leavesHeld -= len(h.wait.leaves)
+	s.due.Cancel(h.timer)
+	h.timer = zeroTimer
+	h.wait.leaveAll()
+}
+
+// release is the effect of waking: the answer is durable.
+func (h *Held) release(k *Kernel) {
+	k.state.waking.remove(&h.seat)
+	close(h.done)
 }
 
 // withdraw is a look: the caller has gone.
-func (p *parkedWait) withdraw(s *State) when {
-	p.withdrawn = true
-	if p.timer != zeroTimer {
-		p.end()
-		s.abandon(p.abandons)
+func (h *Held) withdraw(s *State) when {
+	h.withdrawn = true
+	if h.timer != zeroTimer {
+		h.end()
+		if h.abandons {
+			s.abandon(h.wait.expr)
+		}
 	}
 	return atOnce
+}
+
+// Done is closed when there is an answer, or the kernel has ended.
+func (h *Held) Done() <-chan struct{} { return h.done }
+
+// Answer is for the caller, when it is done. Error: ErrEnded.
+func (h *Held) Answer() (*WaitAnswer, error) {
+	if h.answer == nil {
+		return nil, ErrEnded
+	}
+	return h.answer, nil
+}
+
+// Leave ends what is not done. Any goroutine.
+func (h *Held) Leave() { h.kernel.mustHappen(&proposal{look: h.withdraw}) }
+
+// loseAll is the end of the kernel for whoever is held. What was not released was never promised.
+func (s *State) loseAll() {
+	for _, list := range []*parked{&s.waits, &s.waking} {
+		for seat := list.first; seat != nil; seat = seat.next {
+			if h, ok := seat.holds.(*Held); ok {
+				h.answer = nil
+				close(h.done)
+			}
+		}
+	}
 }
 
 // abandon asks that the futures in e that are still pending be cancelled, unless somebody else waits for them. A nil e
@@ -253,9 +295,9 @@ func (w *wait) answer() *WaitAnswer {
 // done is a decided leaf as it is shown.
 func (l *leaf) done() Leaf {
 	done := Leaf{Expr: l.expr, Outcome: l.outcome, At: l.at}
-	done.Future, _ = l.fact.(*record.Future)
-	done.Event, _ = l.fact.(*record.Event)
-	done.Group, _ = l.fact.(*record.Group)
+	done.Future, _ = l.about.(*record.Future)
+	done.Event, _ = l.about.(*record.Event)
+	done.Group, _ = l.about.(*record.Group)
 	return done
 }
 

@@ -28,6 +28,7 @@ type State struct {
 	loose        loose // of those that are not settled: that nobody waits for
 	running      int   // attempts under way, aborted ones included until their outcome arrives
 	waits        parked
+	waking       parked // those whose answer is not released yet
 	durable      parked // the futures that wait
 	leavesHeld   int    // of all waits in both
 	decided      uint64 // waits decided since the start

@@ -441,8 +441,8 @@ func (st *Stream) came(items []any) {
 	}
 }
 
-// Cursor is where the conversation stands after c, which is shown now.
-func (st *Stream) Cursor(c Completed) string {
+// AppendCursor appends to b where the conversation stands after c, which is shown now.
+func (st *Stream) AppendCursor(b []byte, c Completed) []byte {
 	st.at.untold.remove(c.number)
-	return st.at.String()
+	return st.at.Append(b)
 }

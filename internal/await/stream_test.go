@@ -290,7 +290,7 @@ func TestWhereverAStreamIsCut(t *testing.T) {
 				switch item := item.(type) {
 				case Completed:
 					numbers = append(numbers, item.number)
-					cursors = append(cursors, st.Cursor(item))
+					cursors = append(cursors, string(st.AppendCursor(nil, item)))
 				case Decided:
 					outcome = item.Outcome
 				}

@@ -306,38 +306,59 @@ func (r *WaitRequest) begin() (err error) {
 	return err
 }
 
-// Wait returns when the expression is decided, the timeout is over or the server drains, whichever comes first.
-// Errors: ErrCursor, *UnknownFutureError before anything waits, *UnknownGroupError, ErrTooManyWaiters,
-// ErrTooManyLeaves, ErrTooManyEvents, ErrBusy, and ctx's when the caller leaves.
+// Wait returns when the expression is decided, the timeout is over or the server drains, whichever comes first. Its
+// errors are those of Hold, and ctx's when the caller leaves.
 func (k *Kernel) Wait(ctx context.Context, r WaitRequest) (*WaitAnswer, error) {
-	if err := r.begin(); err != nil {
-		return nil, err
+	a, held, err := k.Hold(ctx, r)
+	if held == nil {
+		return a, err
 	}
+	select {
+	case <-held.Done():
+		return held.Answer()
+	case <-ctx.Done():
+		held.Leave()
+		return nil, ctx.Err()
+	}
+}
+
+// Hold begins a wait, and answers it if it is decided, has no time, or the server drains. Else it is held, and must be
+// left or done. Errors: ErrCursor, *UnknownFutureError, *UnknownGroupError, ErrTooManyWaiters, ErrTooManyLeaves,
+// ErrTooManyEvents, ErrBusy, ErrEnded, and ctx's when the caller leaves before it is known whether it is held.
+func (k *Kernel) Hold(ctx context.Context, r WaitRequest) (*WaitAnswer, *Held, error) {
+	if err := r.begin(); err != nil {
+		return nil, nil, err
+	}
+	h := &Held{kernel: k}
 	var known map[string]*record.Future
 	for {
-		p := &parkedWait{cancelRest: r.CancelRest}
-		if r.CancelOnLeave {
-			p.abandons = r.For
+		p := &proposal{}
+		p.look = func(s *State) (at when) {
+			p.answer, at, p.err = s.park(h, &r, known)
+			return at
 		}
-		p.ask.look = func(s *State) when { return s.park(p, r, known) }
-		if err := k.propose(&p.ask); err != nil {
-			return nil, err
+		if err := k.propose(p); err != nil {
+			return nil, nil, err
 		}
-		answer, err := k.await(ctx, &p.ask)
+		answer, err := k.await(ctx, p)
 		if err != nil {
 			if ctx.Err() != nil {
-				k.mustHappen(&proposal{look: p.withdraw})
+				h.Leave()
 			}
-			return nil, err
+			return nil, nil, err
 		}
-		if a, ok := answer.(*WaitAnswer); ok {
-			return a, nil
-		}
-		if known == nil {
-			known = map[string]*record.Future{}
-		}
-		if err := k.learnFor(&r, known, answer.([]string)); err != nil {
-			return nil, err
+		switch answer := answer.(type) {
+		case *WaitAnswer:
+			return answer, nil, nil
+		case *Held:
+			return nil, h, nil
+		case []string:
+			if known == nil {
+				known = map[string]*record.Future{}
+			}
+			if err := k.learnFor(&r, known, answer); err != nil {
+				return nil, nil, err
+			}
 		}
 	}
 }

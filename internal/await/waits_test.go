@@ -584,3 +584,22 @@ func TestAPanicEndsTheKernel(t *testing.T) {
 		h.ended <- nil // for the end of the house
 	})
 }
+
+// Whoever is held when the kernel ends hears of it: who sleeps, and who was woken by what is not durable and never was
+// promised.
+func TestWhoIsHeldHearsOfTheEnd(t *testing.T) {
+	inHouse(t, small(), func(h *house) {
+		asleep, woken, left := h.wait(`"event:a"`), h.wait(`"event:b"`), h.wait(`"event:a"`)
+		h.store.hold()
+		go func() { _, _ = h.kernel.ChangeEvent(h.Context(), &record.EventChange{Name: "b", Op: record.EventSet}) }()
+		synctest.Wait()
+		left.leave()
+		h.end()
+		h.store.letGo(false)
+		got := asleep.now() + "; " + woken.now() + "; " + left.now()
+		if want := ErrEnded.Error() + "; " + ErrEnded.Error() + "; " + context.Canceled.Error(); got != want {
+			h.Errorf("%s, want %s", got, want)
+		}
+		h.begin()
+	})
+}

@@ -94,10 +94,18 @@ func (r *Registry) release(e *Event) {
 
 // Look is the fact of the event of that name, without making room for it.
 func (r *Registry) Look(name string) *record.Event {
-	if e := r.byName[name]; e != nil {
-		return e.Fact()
+	if fact := r.Last(name); fact != nil {
+		return fact
 	}
 	return &record.Event{Name: name}
+}
+
+// Last is the fact of the event of that name; nil when it was never set, or forgotten.
+func (r *Registry) Last(name string) *record.Event {
+	if e := r.byName[name]; e != nil {
+		return e.fact
+	}
+	return nil
 }
 
 // Known reports whether the name is remembered, waited for or reserved already.

@@ -11,10 +11,13 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// encode is v as the wire shows it: names in a fixed order. Bytes of strangers that are no UTF-8 (headers may have
-// such) are shown as U+FFFD.
+// wire is how everything is shown: names in a fixed order. Bytes of strangers that are no UTF-8 (headers may have such)
+// are shown as U+FFFD.
+var wire = json.JoinOptions(json.Deterministic(true), jsontext.AllowInvalidUTF8(true))
+
+// encode is v as the wire shows it.
 func encode(v any) ([]byte, error) {
-	data, err := json.Marshal(v, json.Deterministic(true), jsontext.AllowInvalidUTF8(true))
+	data, err := json.Marshal(v, wire)
 	if err != nil {
 		return nil, fmt.Errorf("encode the answer: %w", err)
 	}

@@ -1,13 +1,13 @@
 package server
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"mime"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,23 +45,33 @@ func (s *Server) body(w http.ResponseWriter, r *http.Request, bytesMax int64) ([
 		return nil, await.ErrBusy
 	}
 	deadlines := http.NewResponseController(w)
-	var b bytes.Buffer
-	for {
-		_, err := io.CopyN(&b, r.Body, bodyChunkBytes)
+	first := min(expected, bodyChunkBytes)
+	if r.ContentLength < 0 {
+		first = 1 << 10
+	}
+	b := make([]byte, 0, first+1) // one more, to see that it has ended
+	for within := bodyChunkBytes; ; {
+		if len(b) == cap(b) {
+			b = slices.Grow(b, len(b))
+		}
+		n, err := r.Body.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
 		switch {
-		case int64(b.Len()) > bytesMax:
+		case int64(len(b)) > bytesMax:
 			return nil, tooLarge(w, r, bytesMax)
 		case errors.Is(err, io.EOF):
 			// Else the deadline would end the watch for the caller's leaving.
 			_ = deadlines.SetReadDeadline(time.Time{})
-			if x := w.(*exchange); x.key != "" {
-				x.body = b.Bytes()
+			if once := w.(*exchange).once; once != nil {
+				once.body = b
 			}
-			return b.Bytes(), nil
+			return b, nil
 		case err != nil:
 			return nil, cutOff(w, r, err)
+		case len(b) >= within:
+			within = len(b) + bodyChunkBytes
+			expectBody(deadlines)
 		}
-		expectBody(deadlines)
 	}
 }
 

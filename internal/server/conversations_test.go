@@ -32,22 +32,26 @@ func TestConversationsGoAsRecorded(t *testing.T) {
 		t.Fatal("no conversations", err)
 	}
 	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			recorded, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			c := &conversation{house: newHouse(t), ids: map[string][]string{}}
-			got := c.replay(string(recorded))
-			if *update {
-				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if d := cmp.Diff(string(recorded), got); d != "" && !*update {
-				t.Errorf("the conversation went otherwise (-recorded +now); -update records it anew\n%s", d)
-			}
-		})
+		name := strings.TrimSuffix(filepath.Base(file), ".txt")
+		t.Run(name, func(t *testing.T) { converse(t, file, *update, plans{}) })
+		t.Run(name+" over HTTP2", func(t *testing.T) { converse(t, file, false, plans{http2: true}) })
+	}
+}
+
+func converse(t *testing.T, file string, update bool, p plans) {
+	recorded, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &conversation{house: newHouse(t, p), ids: map[string][]string{}}
+	got := c.replay(string(recorded))
+	if update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if d := cmp.Diff(string(recorded), got); d != "" && !update {
+		t.Errorf("the conversation went otherwise (-recorded +now); -update records it anew\n%s", d)
 	}
 }
 

@@ -58,17 +58,19 @@ func (s *Server) getEvent(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	held.heeded(w)
-	woken, err := s.kernel.Wait(r.Context(), await.WaitRequest{For: expr, Timeout: held.hold})
+	return s.hold(w, r, await.WaitRequest{For: expr, Timeout: held.hold}, s.waitedEvent)
+}
+
+func (s *Server) waitedEvent(w http.ResponseWriter, r *http.Request, a *await.WaitAnswer, err error) error {
 	if err != nil {
 		return err
 	}
-	defer s.wrote(woken)
-	e := firstLeaf(woken).Event
+	e := firstLeaf(a).Event
 	if unchanged(w, r, etagOfEvent(e)) {
 		return nil
 	}
 	status := http.StatusOK
-	if woken.Outcome == await.Pending {
+	if a.Outcome == await.Pending {
 		status = http.StatusAccepted
 		comeBack(w)
 	}

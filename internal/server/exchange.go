@@ -3,6 +3,8 @@ package server
 import (
 	"net/http"
 	"time"
+
+	"github.com/awaitd/awaitd/internal/await"
 )
 
 // A caller gets answerPatience to take each answerChunkBytes of an answer; then it is a reader that never reads.
@@ -12,21 +14,28 @@ const (
 )
 
 // exchange is one request's answer on its way out: it keeps the status, and a deadline on each write. It belongs to the
-// goroutine of its request.
+// goroutine of its request, but for the time in which another begins.
 type exchange struct {
 	http.ResponseWriter
-	deadlines *http.ResponseController
-	route     *route
-	pattern   string // of the endpoint; empty for none
-	segment   string // the parameter in the path, as it was sent
-	caller    string // the id of the key; empty without one
-	status    int    // 0 before the header is written
-	key       string // the idempotency key of a call that creates; empty without one
-	body      []byte // the request's, kept only if there is a key
+	began   time.Time
+	route   *route
+	serves  http.HandlerFunc // the endpoint; nil: none
+	segment string           // the parameter in the path, as it was sent
+	caller  string           // the id of the key; empty without one
+	status  int              // 0 before the header is written
+	once    *once            // of a call that creates; nil without an idempotency key
+
+	held *await.Held // nil: it is answered
+	then then        // how it is when it was held
 }
 
 func newExchange(w http.ResponseWriter, rt *route) *exchange {
-	return &exchange{ResponseWriter: w, deadlines: http.NewResponseController(w), route: rt}
+	return &exchange{ResponseWriter: w, began: time.Now(), route: rt}
+}
+
+// deadlines are those of the connection, or of the stream.
+func (x *exchange) deadlines() *http.ResponseController {
+	return http.NewResponseController(x.ResponseWriter)
 }
 
 // Unwrap lets http.ResponseController reach the connection.
@@ -52,7 +61,7 @@ func (x *exchange) FlushError() error {
 	if x.status == 0 {
 		x.WriteHeader(http.StatusOK)
 	}
-	return x.deadlines.Flush()
+	return x.deadlines().Flush()
 }
 
 // Write takes p in pieces, each with its own deadline.
@@ -73,5 +82,5 @@ func (x *exchange) Write(p []byte) (written int, err error) {
 
 // extend is real time, not Options.Now: the deadline is kept by the system.
 func (x *exchange) extend() {
-	_ = x.deadlines.SetWriteDeadline(time.Now().Add(answerPatience)) // not every writer has deadlines
+	_ = x.deadlines().SetWriteDeadline(time.Now().Add(answerPatience)) // not every writer has deadlines
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/awaitd/awaitd/api"
 	"github.com/awaitd/awaitd/internal/await"
@@ -40,19 +39,31 @@ func (s *Server) fetch(w http.ResponseWriter, r *http.Request) error {
 		return s.streamFuture(w, r, v.ID, held.hold, cancels)
 	}
 	held.heeded(w)
-	woken := s.settled(r.Context(), &v, held.hold, cancels)
+	if held.hold <= 0 {
+		return s.fetched(w, r, v, false)
+	}
+	// The future exists by now: whatever keeps the server from holding the answer, it is the answer that counts.
+	return s.hold(w, r, await.WaitRequest{
+		For: &api.Expr{Op: api.OpFuture, Ref: v.ID}, Timeout: held.hold, CancelOnLeave: cancels,
+	}, func(w http.ResponseWriter, r *http.Request, a *await.WaitAnswer, err error) error {
+		if err != nil {
+			return s.fetched(w, r, v, true)
+		}
+		return s.fetched(w, r, awaitedFuture(a), true)
+	})
+}
+
+// fetched answers with the future of a fetch.
+func (s *Server) fetched(w http.ResponseWriter, r *http.Request, v await.View, held bool) error {
 	w.Header().Set("Location", pathOf(v.ID))
 	w.Header().Set("ETag", etagOf(v.Future))
-	status := http.StatusOK
-	if !v.State.Settled() {
-		status = http.StatusAccepted
-		if held.hold > 0 {
-			comeBack(w)
-		}
+	if v.State.Settled() {
+		return s.answerWith(w, r, http.StatusOK, v)
 	}
-	err = s.answerWith(w, r, status, v)
-	s.wrote(woken)
-	return err
+	if held {
+		comeBack(w)
+	}
+	return s.answerWith(w, r, http.StatusAccepted, v)
 }
 
 // fetchRequest reads the body, or ?url= instead of one.
@@ -91,23 +102,6 @@ func inQuery(err error, r *http.Request) error {
 		return api.InvalidRequest(p.Errors...)
 	}
 	return p
-}
-
-// settled holds until v is settled or the time is over. The future exists by now: whatever keeps the server from
-// holding the answer, it is the answer that counts.
-func (s *Server) settled(
-	ctx context.Context, v *await.View, hold time.Duration, cancels bool,
-) (woken *await.WaitAnswer) {
-	if hold <= 0 {
-		return nil
-	}
-	seen, woken, err := s.lookFor(ctx, await.WaitRequest{
-		For: &api.Expr{Op: api.OpFuture, Ref: v.ID}, Timeout: hold, CancelOnLeave: cancels,
-	})
-	if err == nil {
-		*v = seen
-	}
-	return woken
 }
 
 // fetchBatch is POST /fetch/batch.

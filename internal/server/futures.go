@@ -33,11 +33,10 @@ func (s *Server) getFuture(w http.ResponseWriter, r *http.Request) error {
 		}
 		return s.streamFuture(w, r, id, lasts, false)
 	}
-	v, woken, err := s.awaited(w, r)
-	if err != nil {
-		return err
-	}
-	defer s.wrote(woken)
+	return s.awaited(w, r, (*Server).futureAnswer)
+}
+
+func (s *Server) futureAnswer(w http.ResponseWriter, r *http.Request, v await.View) error {
 	if unchanged(w, r, etagOf(v.Future)) {
 		return nil
 	}
@@ -68,37 +67,40 @@ func (s *Server) answerWith(w http.ResponseWriter, r *http.Request, status int, 
 	return answer(w, status, shown)
 }
 
-// awaited reads the future in the path, holding for as long as the request says.
-func (s *Server) awaited(w http.ResponseWriter, r *http.Request) (v await.View, woken *await.WaitAnswer, err error) {
+// shows answers with a future.
+type shows func(s *Server, w http.ResponseWriter, r *http.Request, v await.View) error
+
+// awaited shows the future in the path, holding until it is settled for as long as the request says.
+func (s *Server) awaited(w http.ResponseWriter, r *http.Request, shows shows) error {
 	id, err := idOf(w)
 	if err != nil {
-		return v, nil, err
+		return err
 	}
 	held, err := s.patience(r)
 	if err != nil {
-		return v, nil, err
+		return err
 	}
 	held.heeded(w)
-	return s.look(r.Context(), id, held.hold)
+	if held.hold <= 0 {
+		v, err := s.kernel.Future(r.Context(), id)
+		if err != nil {
+			return err
+		}
+		return shows(s, w, r, v)
+	}
+	q := await.WaitRequest{For: &api.Expr{Op: api.OpFuture, Ref: id}, Timeout: held.hold}
+	return s.hold(w, r, q, func(w http.ResponseWriter, r *http.Request, a *await.WaitAnswer, err error) error {
+		if err != nil {
+			return err
+		}
+		return shows(s, w, r, awaitedFuture(a))
+	})
 }
 
-// look reads one future, holding until it is settled or the time is over. woken is nil when nothing was held.
-func (s *Server) look(ctx context.Context, id string, hold time.Duration) (await.View, *await.WaitAnswer, error) {
-	if hold <= 0 {
-		v, err := s.kernel.Future(ctx, id)
-		return v, nil, err
-	}
-	return s.lookFor(ctx, await.WaitRequest{For: &api.Expr{Op: api.OpFuture, Ref: id}, Timeout: hold})
-}
-
-// lookFor waits for the one future of q.
-func (s *Server) lookFor(ctx context.Context, q await.WaitRequest) (await.View, *await.WaitAnswer, error) {
-	woken, err := s.kernel.Wait(ctx, q)
-	if err != nil {
-		return await.View{}, nil, err
-	}
-	leaf := firstLeaf(woken)
-	return await.View{Future: leaf.Future, Queue: leaf.Queue}, woken, nil
+// awaitedFuture is the future that a was about.
+func awaitedFuture(a *await.WaitAnswer) await.View {
+	leaf := firstLeaf(a)
+	return await.View{Future: leaf.Future, Queue: leaf.Queue}
 }
 
 // wrote tells the kernel that the answer to a wait has been written; nil is none.

@@ -107,17 +107,19 @@ func (s *Server) getGroup(w http.ResponseWriter, r *http.Request) error {
 	}
 	held.heeded(w)
 	expr := &api.Expr{Op: api.OpGroup, Ref: id}
-	woken, err := s.kernel.Wait(r.Context(), await.WaitRequest{For: expr, Timeout: held.hold})
+	return s.hold(w, r, await.WaitRequest{For: expr, Timeout: held.hold}, s.waitedGroup)
+}
+
+func (s *Server) waitedGroup(w http.ResponseWriter, r *http.Request, a *await.WaitAnswer, err error) error {
 	if err != nil {
 		return err
 	}
-	defer s.wrote(woken)
-	g := firstLeaf(woken).Group
+	g := firstLeaf(a).Group
 	if unchanged(w, r, etagOfGroup(g)) {
 		return nil
 	}
 	status := http.StatusOK
-	if woken.Outcome == await.Pending {
+	if a.Outcome == await.Pending {
 		status = http.StatusAccepted
 		comeBack(w)
 	}

@@ -64,6 +64,7 @@ type plans struct {
 	limits  func(*await.Limits)
 	fetcher func(h *house) await.Fetcher
 	bodies  Bodies
+	http2   bool // its clients speak cleartext HTTP/2
 }
 
 func newHouse(t *testing.T, given ...plans) *house {
@@ -89,7 +90,7 @@ func newHouse(t *testing.T, given ...plans) *house {
 	if h.server, err = New(o); err != nil {
 		t.Fatal(err)
 	}
-	h.serve()
+	h.serve(p.http2)
 	return h
 }
 
@@ -115,12 +116,16 @@ func (h *house) buildKernel(p plans, log *slog.Logger) {
 	go func() { h.ended <- h.kernel.Run() }()
 }
 
-func (h *house) serve() {
+func (h *house) serve(http2 bool) {
 	listening := httptest.NewUnstartedServer(nil)
 	listening.Config = h.server.HTTPServer()
 	listening.Start()
 	h.url = listening.URL
 	transport := &http.Transport{DisableCompression: true}
+	if http2 {
+		transport.Protocols = new(http.Protocols)
+		transport.Protocols.SetUnencryptedHTTP2(true)
+	}
 	h.client = &http.Client{Transport: spec.Transport(h.t, transport)}
 	h.plain = &http.Client{Transport: transport}
 	h.t.Cleanup(func() {

@@ -20,6 +20,12 @@ const KeyTTLDefault = 24 * time.Hour
 // IdempotencyKeyBytesMax is the longest key, without the quotes it may stand in.
 const IdempotencyKeyBytesMax = 255
 
+// once is the idempotency key of a call that creates, and the body that came with it.
+type once struct {
+	key  string
+	body []byte
+}
+
 // keyOf reads the Idempotency-Key of a call that creates; empty when there is none. A key may be plain or, as the
 // IETF draft has it, a quoted string of structured fields (RFC 8941): "a" and a are the same key.
 func keyOf(r *http.Request) (string, error) {
@@ -54,12 +60,12 @@ func fingerprint(r *http.Request, body []byte) []byte {
 
 // keyFor is the idempotency key of a call that creates, as the kernel keeps it; nil when there is none.
 func (s *Server) keyFor(w http.ResponseWriter, r *http.Request) (*record.Key, time.Duration) {
-	x := w.(*exchange)
-	if x.key == "" {
+	o := w.(*exchange).once
+	if o == nil {
 		return nil, 0
 	}
-	name := url.QueryEscape(PrincipalOf(r.Context()).ID) + "/" + x.key
-	return &record.Key{Name: name, Fingerprint: fingerprint(r, x.body)}, s.KeyTTL
+	name := url.QueryEscape(PrincipalOf(r.Context()).ID) + "/" + o.key
+	return &record.Key{Name: name, Fingerprint: fingerprint(r, o.body)}, s.KeyTTL
 }
 
 // submit gives the futures their ids and creates them, all or none; or finds those that the same request made before

@@ -58,15 +58,21 @@ func (t *tally) route(label string) *route {
 	}
 }
 
-// observe counts and logs each request, and keeps a panic to the request it happened in.
+// observe begins to answer a request.
 func (s *Server) observe(x *exchange, r *http.Request, next func(http.ResponseWriter, *http.Request)) {
-	began := time.Now()
 	if r.ContentLength != 0 {
-		expectBody(x.deadlines)
+		expectBody(x.deadlines())
 	}
+	s.contain(x, r, next)
+}
+
+// contain keeps a panic to the request it happened in, and counts and logs the request if it is answered.
+func (s *Server) contain(x *exchange, r *http.Request, next func(http.ResponseWriter, *http.Request)) {
 	defer func() {
 		abort := s.caught(x, r, recover())
-		s.observed(x, r, time.Since(began))
+		if x.held == nil {
+			s.observed(x, r, time.Since(x.began))
+		}
 		if abort {
 			panic(http.ErrAbortHandler) // net/http cuts the connection and says nothing
 		}

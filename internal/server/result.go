@@ -16,11 +16,10 @@ import (
 
 // getResult is GET /futures/{id}/result.
 func (s *Server) getResult(w http.ResponseWriter, r *http.Request) error {
-	v, woken, err := s.awaited(w, r)
-	if err != nil {
-		return err
-	}
-	defer s.wrote(woken)
+	return s.awaited(w, r, (*Server).resultAnswer)
+}
+
+func (s *Server) resultAnswer(w http.ResponseWriter, r *http.Request, v await.View) error {
 	switch {
 	case !v.State.Settled():
 		if unchanged(w, r, etagOf(v.Future)) {

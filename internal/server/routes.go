@@ -104,8 +104,8 @@ func newRouter(s *Server) *router {
 }
 
 func (t *router) serve(w http.ResponseWriter, r *http.Request) {
-	if pattern := w.(*exchange).pattern; pattern != "" {
-		t.serves[r.Method+pattern](w, r)
+	if serves := w.(*exchange).serves; serves != nil {
+		serves(w, r)
 		return
 	}
 	allowed := t.allowed(r)
@@ -117,11 +117,13 @@ func (t *router) serve(w http.ResponseWriter, r *http.Request) {
 	t.server.fail(w, r, api.NewProblem(api.CodeMethodNotAllowed, fmt.Sprintf("This path has %s.", allowed)))
 }
 
-// find notes the pattern of the endpoint of r, and the parameter in its path if there is one.
+// find notes the endpoint of r, and the parameter in its path if there is one.
 func (t *router) find(x *exchange, r *http.Request) {
 	c := t.finding.Get().(*chi.Context)
 	c.Reset()
-	x.pattern = t.tree.Find(c, r.Method, r.URL.EscapedPath())
+	if pattern := t.tree.Find(c, r.Method, r.URL.EscapedPath()); pattern != "" {
+		x.serves = t.serves[r.Method+pattern]
+	}
 	if n := len(c.URLParams.Values); n > 0 {
 		x.segment = c.URLParams.Values[n-1]
 	}
@@ -185,7 +187,9 @@ func (s *Server) serve(e endpoint, w http.ResponseWriter, r *http.Request) (err 
 		if err != nil {
 			return err
 		}
-		w.(*exchange).key = key
+		if key != "" {
+			w.(*exchange).once = &once{key: key}
+		}
 	}
 	return e.serves(w, r)
 }

@@ -49,12 +49,18 @@ func New(o Options) (*Server, error) {
 	return s, nil
 }
 
-// ServeHTTP answers one request. Its endpoint is found first, from where the stack is shallow: chi's search is what
-// goes deepest of all before a caller is held, and the stack of one who is held stays as it grew.
+// ServeHTTP answers one request. Its stack must stay shallow until it has selected: one that has grown stays so for as
+// long as its caller is held.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := newExchange(w, s.tally.nowhere)
-	s.router.find(x, r)
-	s.observe(x, r, s.guarded)
+	x := s.start(w, r)
+	if x.held == nil {
+		return
+	}
+	select {
+	case <-x.held.Done():
+	case <-r.Context().Done():
+	}
+	s.goOn(x, r)
 }
 
 // HTTPServer is a server with the bounds that s needs, for HTTP/1.1 and cleartext HTTP/2. It has no WriteTimeout, which

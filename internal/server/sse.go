@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/awaitd/awaitd/internal/await"
+	"github.com/go-json-experiment/json"
 )
 
 // Server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html): the same call that would hold
@@ -35,6 +36,7 @@ func wantsStream(r *http.Request) bool {
 type messages struct {
 	w      http.ResponseWriter
 	buffer bytes.Buffer
+	id     []byte // of the last message, for who makes the next one
 	fault  error
 }
 
@@ -53,19 +55,18 @@ func (m *messages) retry(milliseconds int) {
 }
 
 // add appends one message. An empty id leaves the client with the last one it has.
-func (m *messages) add(event, id string, of any) {
-	data, err := encode(of)
-	if err != nil {
-		m.fail(err)
-		return
-	}
+func (m *messages) add(event string, id []byte, of any) {
 	m.buffer.WriteString("event: " + event + "\n")
-	if id != "" {
-		m.buffer.WriteString("id: " + id + "\n")
+	if len(id) > 0 {
+		m.buffer.WriteString("id: ")
+		m.buffer.Write(id)
+		m.buffer.WriteByte('\n')
 	}
-	m.buffer.WriteString("data: ") // encode writes no line break but the last
-	m.buffer.Write(data)
-	m.buffer.WriteByte('\n')
+	m.buffer.WriteString("data: ")
+	if err := json.MarshalWrite(&m.buffer, of, wire); err != nil { // it writes no line break
+		m.fail(err)
+	}
+	m.buffer.WriteString("\n\n")
 	if m.buffer.Len() > flushBytes {
 		m.write()
 	}
@@ -96,9 +97,9 @@ func (m *messages) flush() error {
 	x := m.w.(*exchange)
 	if m.fault == nil {
 		x.extend()
-		m.fail(x.deadlines.Flush())
+		m.fail(x.deadlines().Flush())
 	}
-	_ = x.deadlines.SetWriteDeadline(time.Time{}) // not every writer has deadlines
+	_ = x.deadlines().SetWriteDeadline(time.Time{}) // not every writer has deadlines
 	return m.fault
 }
 
@@ -122,7 +123,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, st *await.Stream
 			continue
 		}
 		if news.Missed > 0 {
-			m.add("missed", "", missed{news.Missed})
+			m.add("missed", nil, missed{news.Missed})
 		}
 		for _, item := range news.Items {
 			show(m, item)

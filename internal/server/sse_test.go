@@ -333,7 +333,7 @@ func TestASlowReaderIsToldWhatItMissed(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = h.server.stream(newExchange(w, h.server.tally.nowhere), req, st, func(m *messages, item any) {
-		m.add("future", "", item.(*record.Future).ID)
+		m.add("future", nil, item.(*record.Future).ID)
 	})
 }
 
@@ -352,7 +352,7 @@ func (r *recorder) Flush()                      { r.wrote() }
 // What cannot be shown ends the stream: half a message would be taken for a whole.
 func TestAMessageThatCannotBeEncodedEndsTheStream(t *testing.T) {
 	m := begin(newExchange(&recorder{header: http.Header{}, wrote: func() {}}, nil))
-	m.add("x", "", func() {})
+	m.add("x", nil, func() {})
 	if err := m.flush(); err == nil {
 		t.Error("no error")
 	}

@@ -65,13 +65,15 @@ func (s *Server) streamWait(w http.ResponseWriter, r *http.Request, q *api.WaitR
 	return s.stream(w, r, st, func(m *messages, item any) {
 		switch item := item.(type) {
 		case await.Completed:
-			m.add("completed", st.Cursor(item), s.view().leaf(item.Leaf, q.Results))
+			m.id = st.AppendCursor(m.id[:0], item)
+			m.add("completed", m.id, s.view().leaf(item.Leaf, q.Results))
 		case await.Decided:
-			event, id := "decided", item.Cursor.String()+ended
-			if item.Outcome == await.Pending {
-				event, id = "pending", item.Cursor.String()
+			event := "pending"
+			m.id = item.Cursor.Append(m.id[:0])
+			if item.Outcome != await.Pending {
+				event, m.id = "decided", append(m.id, ended...)
 			}
-			m.add(event, id, s.view().wait(item.WaitAnswer, q.Results))
+			m.add(event, m.id, s.view().wait(item.WaitAnswer, q.Results))
 		}
 	})
 }
@@ -103,7 +105,7 @@ func (s *Server) streamFuture(
 		if v.State.Settled() {
 			event = "settled"
 		}
-		m.add(event, idOfVersion(v.Future), s.view().future(v))
+		m.add(event, []byte(idOfVersion(v.Future)), s.view().future(v))
 	})
 }
 
@@ -125,7 +127,7 @@ func (s *Server) streamEvent(w http.ResponseWriter, r *http.Request, e *api.Expr
 	}
 	return s.stream(w, r, st, func(m *messages, item any) {
 		fact := item.(*record.Event)
-		m.add("set", strconv.FormatUint(fact.Serial, 10), s.view().event(fact))
+		m.add("set", strconv.AppendUint(nil, fact.Serial, 10), s.view().event(fact))
 	})
 }
 
@@ -141,7 +143,7 @@ func (s *Server) streamFutures(w http.ResponseWriter, r *http.Request, keep func
 		return err
 	}
 	return s.stream(w, r, st, func(m *messages, item any) {
-		m.add("future", "", s.view().future(await.View{Future: item.(*record.Future)}))
+		m.add("future", nil, s.view().future(await.View{Future: item.(*record.Future)}))
 	})
 }
 
@@ -164,7 +166,7 @@ func (s *Server) streamLoop(w http.ResponseWriter, r *http.Request) error {
 	tick := time.NewTicker(loopEvery)
 	defer tick.Stop()
 	for {
-		m.add("loop", "", loopOf(in))
+		m.add("loop", nil, loopOf(in))
 		if in.Draining {
 			m.retry(retryDrained)
 		}

@@ -17,7 +17,7 @@ func (s *Server) wait(w http.ResponseWriter, r *http.Request) error {
 	if err := s.decode(w, r, SubmitBytesMax, &q); err != nil {
 		return err
 	}
-	err := s.hold(w, r, &q)
+	err := s.waitFor(w, r, &q)
 	if errors.Is(err, await.ErrCursor) {
 		return api.InvalidRequest(api.FieldError{Pointer: "/cursor", Detail: foreignCursor})
 	}
@@ -39,7 +39,7 @@ func (s *Server) waitQuery(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	if err = s.hold(w, r, &q); errors.Is(err, await.ErrCursor) {
+	if err = s.waitFor(w, r, &q); errors.Is(err, await.ErrCursor) {
 		return badParameter("cursor", foreignCursor)
 	}
 	return inParameters(err)
@@ -47,8 +47,8 @@ func (s *Server) waitQuery(w http.ResponseWriter, r *http.Request) error {
 
 const foreignCursor = "Give the cursor of an earlier answer about the same things in the same order."
 
-// hold waits until the expression is decided or the time is over.
-func (s *Server) hold(w http.ResponseWriter, r *http.Request, q *api.WaitRequest) error {
+// waitFor answers when the expression is decided or the time is over.
+func (s *Server) waitFor(w http.ResponseWriter, r *http.Request, q *api.WaitRequest) error {
 	at := place{waits: "/for", expr: &q.For}
 	if err := s.near(at); err != nil {
 		return err
@@ -58,21 +58,22 @@ func (s *Server) hold(w http.ResponseWriter, r *http.Request, q *api.WaitRequest
 	}
 	held := s.prefer(r, (*time.Duration)(q.Timeout), s.WaitMax)
 	held.heeded(w)
-	a, err := s.kernel.Wait(r.Context(), await.WaitRequest{
-		For: &q.For, Timeout: held.hold, CancelRest: q.CancelRest, Cursor: q.Cursor,
+	expr, results := q.For, q.Results // without the rest of q
+	err := s.hold(w, r, await.WaitRequest{
+		For: &expr, Timeout: held.hold, CancelRest: q.CancelRest, Cursor: q.Cursor,
 		CancelOnLeave: q.OnDisconnect == api.DisconnectCancel,
+	}, func(w http.ResponseWriter, _ *http.Request, a *await.WaitAnswer, err error) error {
+		if err != nil {
+			return err
+		}
+		status := http.StatusOK
+		if a.Outcome == await.Pending {
+			status = http.StatusAccepted
+			comeBack(w)
+		}
+		return answer(w, status, s.view().wait(a, results))
 	})
-	if err != nil {
-		return s.located(r.Context(), err, at)
-	}
-	status := http.StatusOK
-	if a.Outcome == await.Pending {
-		status = http.StatusAccepted
-		comeBack(w)
-	}
-	err = answer(w, status, s.view().wait(a, q.Results))
-	s.wrote(a)
-	return err
+	return s.located(r.Context(), err, at)
 }
 
 // near is nil if no moment that is waited for is too far away.

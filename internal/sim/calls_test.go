@@ -359,7 +359,20 @@ func (w *world) hold(wait *Wait, from *talk) *call {
 	request := await.WaitRequest{
 		For: wait.For, Timeout: wait.Timeout, CancelRest: wait.CancelRest, CancelOnLeave: wait.Abandons, Cursor: cursor,
 	}
-	c := w.begins(wait, func(ctx context.Context) (any, error) { return w.life.kernel.Wait(ctx, request) })
+	c := w.begins(wait, nil)
+	c.run = func(ctx context.Context) (any, error) {
+		a, held, err := w.life.kernel.Hold(ctx, request)
+		if held == nil {
+			return a, err
+		}
+		select {
+		case <-held.Done():
+			return held.Answer()
+		case <-c.patient.Context.Done(): // not that of patient, which counts who asks the loop
+			held.Leave()
+			return nil, ctx.Err()
+		}
+	}
 	c.name = fmt.Sprintf("wait %d for %s, %v, cancel rest %v, abandons %v, goes on %v", wait.ID, wait.For, wait.Timeout,
 		wait.CancelRest, wait.Abandons, from != nil)
 	c.done = func(r result) string {

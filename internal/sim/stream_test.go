@@ -187,7 +187,7 @@ func (w *world) hearItem(s *stream, item any, left []Effect) string {
 			left = left[:len(left)-1]
 			last = left[len(left)-1]
 		}
-		w.remember(s.wait, last.Talk.cutOff(s.wait, left[1:]), s.is.Cursor(item))
+		w.remember(s.wait, last.Talk.cutOff(s.wait, left[1:]), string(s.is.AppendCursor(nil, item)))
 		w.sawStream(s, told, len(left) > 1)
 		return w.diffLeaves([]await.Leaf{item.Leaf}, []Leaf{*told})
 	case await.Decided:

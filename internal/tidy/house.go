@@ -69,6 +69,7 @@ var rooms = []Room{
 var exceptions = map[string]May{
 	"internal/loop/clock.go":      Clock, // the one place where the loop meets the real clock
 	"internal/loop/executor.go":   Spawn, // run_in_executor: work leaves the loop here, and only here
+	"internal/server/held.go":     Spawn, // what comes before a wait, away from the stack that is held
 	"internal/app/healthcheck.go": Dial,  // asks the operator's own server, at the operator's word
 	"internal/fetch/transport.go": Dial,  // everything that leaves, leaves through this constructor
 }
