@@ -153,6 +153,21 @@ func (w *wait) goOn(c *Cursor) {
 	w.told = len(w.order)
 }
 
+// knows reports whether every leaf of e that waits for a future is decided. Nil knows of none.
+func (c *Cursor) knows(e *api.Expr, future string) bool {
+	if c == nil {
+		return false
+	}
+	n, all := 0, true
+	e.Each(func(leaf *api.Expr) {
+		if leaf.Op == api.OpFuture && leaf.Ref == future && !c.decided.has(n) {
+			all = false
+		}
+		n++
+	})
+	return all
+}
+
 // outcome is that of a decided leaf.
 func (c *Cursor) outcome(n int) Outcome {
 	if c.failed.has(n) {
@@ -209,15 +224,15 @@ func (w *wait) known() uint64 {
 	if len(w.order) == 0 {
 		return serial
 	}
+	last := uint64(0)
 	switch fact := w.leaves[w.order[len(w.order)-1]].about.(type) {
 	case *record.Event:
-		if fact.Serial == serial {
-			return max(w.since, serial-1)
-		}
+		last = fact.Serial
 	case *record.Group:
-		if fact.Serial == serial {
-			return max(w.since, serial-1)
-		}
+		last = fact.Serial // 0 when it was forgotten and nobody had joined it
+	}
+	if last == serial && serial > w.since {
+		return serial - 1
 	}
 	return serial
 }

@@ -244,3 +244,32 @@ func TestHoweverAConversationIsCut(t *testing.T) {
 		t.Error("nothing ever happened between two calls: this test proves less than it says")
 	}
 }
+
+// What a conversation was told of, and is forgotten since, takes no room among the names.
+func TestWhatWasToldTakesNoRoom(t *testing.T) {
+	limits := small()
+	limits.EventsMax = 2
+	inHouse(t, limits, func(h *house) {
+		h.set("a")
+		c := h.ask(`{"all":["event:a","event:b"]}`, "", "pending: event:a | event:b")
+		h.forget("a")
+		h.set("c")
+		w := h.waitFor(WaitRequest{For: h.expr(`{"all":["event:a","event:b"]}`), Cursor: c, Timeout: time.Minute})
+		if got := w.now(); got != "sleeps" {
+			t.Errorf("it should wait for b alone: %s", got)
+		}
+		w.leave()
+	})
+}
+
+// A group that nobody joined is forgotten before anything else has happened: what happens then is news.
+func TestAForgottenGroupIsNotTheLastThingThatHappens(t *testing.T) {
+	inHouse(t, small(), func(h *house) {
+		h.group(record.CreateGroup{ID: groupID("G"), TTL: time.Second})
+		all := `{"all":[` + groupExpr("G") + `,"event:a"]}`
+		w := h.waitFor(WaitRequest{For: h.expr(all), Timeout: time.Minute})
+		a := <-w.answer
+		h.happens("pulse a")
+		h.ask(all, a.Cursor.String(), "failed: event:a")
+	})
+}

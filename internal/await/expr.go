@@ -102,11 +102,15 @@ func (s *State) newWait(
 	w = s.layOut(r.For, o)
 	w.sum = r.sum
 	for n := range w.leaves {
-		if l := w.leaves[n].expr; r.from == nil || !r.from.decided.has(n) {
+		l, decided := w.leaves[n].expr, r.from != nil && r.from.decided.has(n)
+		if !decided || r.from.untold.has(n) {
 			missing = s.missing(l, known, missing)
-			if err := s.groupsKnown(l); err != nil {
-				return nil, nil, err
-			}
+		}
+		if decided {
+			continue
+		}
+		if err := s.groupsKnown(l); err != nil {
+			return nil, nil, err
 		}
 	}
 	if len(missing) > 0 {

@@ -28,6 +28,7 @@ type Store interface {
 	LoadGroups(visit func(*record.Group) error) error
 	Groups(label *record.Label, after string, limit int) (page []*record.Group, next string, err error)
 	Count(k record.Kind, s record.State) int64
+	Counted() (uint64, error)
 }
 
 // Sequencer gives each turn its place in the total order and delivers the turns in that order.
@@ -136,6 +137,11 @@ func (k *Kernel) Recover(progress func(n int)) error {
 		k.state.restoreGroup(g)
 		return nil
 	}
+	counted, err := k.store.Counted()
+	if err != nil {
+		return fmt.Errorf("await: recover: %w", err)
+	}
+	k.state.events.Counted(counted)
 	pending := int64(0)
 	for kind := record.KindFetch; kind <= record.KindWait; kind++ {
 		pending += k.store.Count(kind, record.StatePending)

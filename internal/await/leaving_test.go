@@ -86,6 +86,12 @@ func TestWhoLeavesAStreamCancelsTheRest(t *testing.T) {
 		for _, s := range []*Stream{st, one, ended} {
 			s.Leave()
 		}
+		_, err := h.kernel.Stream(h.Context(), StreamRequest{WaitRequest: WaitRequest{
+			For: h.expr(`{"all":["future:r",` + groupExpr("X") + `]}`), CancelOnLeave: true,
+		}})
+		if err == nil {
+			t.Error("there is no such group")
+		}
 		synctest.Wait()
 		got := h.state("p") + ", " + h.state("q") + ", " + h.state("r")
 		if got != "cancelled cancelled, cancelled cancelled, pending" {

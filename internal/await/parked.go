@@ -142,7 +142,8 @@ func (s *State) roomFor(w *wait) error {
 	}
 }
 
-// roomForEvents reports whether the names in w that are new fit beside those that are known. A name counts once.
+// roomForEvents reports whether the names that w still waits for, and that are new, fit beside those that are known. A
+// name counts once.
 func (s *State) roomForEvents(w *wait) bool {
 	room := max(0, s.limits.EventsMax-s.events.Len())
 	if room >= len(w.leaves) {
@@ -150,8 +151,8 @@ func (s *State) roomForEvents(w *wait) bool {
 	}
 	fresh := map[string]bool{}
 	for i := range w.leaves {
-		if e := w.leaves[i].expr; e.Op == api.OpEvent && !s.events.Known(e.Ref) {
-			fresh[e.Ref] = true
+		if e := w.leaves[i].expr; e.Op == api.OpEvent && w.leaves[i].outcome == Pending && !s.events.Known(e.Ref) {
+			fresh[e.Ref] = true // what was told before is not waited for, and may be forgotten
 		}
 	}
 	return len(fresh) <= room

@@ -275,7 +275,10 @@ func (s *State) changed() bool {
 // takeBatch returns what changed since the last call, as one commit.
 func (s *State) takeBatch(position uint64) *record.Batch {
 	s.batch++
-	b := &record.Batch{Position: position, At: s.at, Events: s.events.TakeChanges(), Keys: s.newKeys, Dropped: s.dropped}
+	b := &record.Batch{
+		Position: position, At: s.at, Counted: s.events.Serial(), Events: s.events.TakeChanges(), Keys: s.newKeys,
+		Dropped: s.dropped,
+	}
 	b.Limits = s.takeLimits()
 	b.Leaves, b.Groups = s.takeLeaves(), s.takeGroups()
 	s.newKeys, s.dropped = nil, nil

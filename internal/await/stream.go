@@ -225,7 +225,7 @@ func (k *Kernel) Stream(ctx context.Context, r StreamRequest) (*Stream, error) {
 			return nil, err
 		}
 	}
-	var known map[string]*record.Future
+	known := map[string]*record.Future{}
 	for {
 		st := &Stream{kernel: k, cancelRest: r.CancelRest}
 		switch {
@@ -244,6 +244,7 @@ func (k *Kernel) Stream(ctx context.Context, r StreamRequest) (*Stream, error) {
 			missing, err := s.stream(st, &r, known)
 			if err != nil || missing != nil {
 				st.end()
+				st.abandons = nil // it has not begun
 			}
 			p.answer, p.err = missing, err
 			return atOnce // what it has to say comes as news
@@ -253,15 +254,16 @@ func (k *Kernel) Stream(ctx context.Context, r StreamRequest) (*Stream, error) {
 		}
 		answer, err := k.await(ctx, p)
 		if err != nil {
-			st.Leave()
+			if ctx.Err() != nil {
+				st.Leave()
+			}
 			return nil, err
 		}
 		missing, _ := answer.([]string)
 		if missing == nil {
 			return st, nil
 		}
-		known = map[string]*record.Future{}
-		if err := k.learn(known, missing); err != nil {
+		if err := k.learnFor(&r.WaitRequest, known, missing); err != nil {
 			return nil, err
 		}
 	}
@@ -311,11 +313,7 @@ func (s *State) streamWait(st *Stream, r *StreamRequest, known map[string]*recor
 		st.conclude(w)
 		return nil, nil
 	}
-	if err := s.sit(st, r); err != nil || st.over {
-		return nil, err
-	}
-	w.sleep()
-	return nil, nil
+	return nil, s.sit(st, r)
 }
 
 // streamFuture tells how the future stands, unless the caller knows, and watches it until it is settled.
@@ -369,6 +367,9 @@ func (s *State) sit(st *Stream, r *StreamRequest) error {
 	st.leaves = len(w.leaves)
 	s.leavesHeld += st.leaves
 	s.waits.add(&st.seat, st, s.at)
+	if st.wait != nil {
+		st.wait.sleep() // first: what happens at the moment in which its time is over has happened
+	}
 	if r.Timeout > 0 {
 		st.timer = s.due.Insert(onWheel(s.at.Add(r.Timeout)), st)
 	}

@@ -92,6 +92,9 @@ func TestAStreamOfAWait(t *testing.T) {
 		st = h.stream(StreamRequest{WaitRequest: WaitRequest{For: h.expr(`"event:never"`), Timeout: time.Second}})
 		time.Sleep(2 * time.Second)
 		h.wantHears(st, "pending: | event:never; over")
+		st = h.stream(StreamRequest{WaitRequest: WaitRequest{For: h.expr(`"sleep:1s"`), Timeout: time.Second}})
+		time.Sleep(2 * time.Second)
+		h.wantHears(st, "sleep:1s; satisfied: sleep:1s; over")
 		st = h.stream(StreamRequest{WaitRequest: WaitRequest{For: h.expr(`"event:never"`)}})
 		if err := h.kernel.Drain(h.Context()); err != nil {
 			t.Fatal(err)

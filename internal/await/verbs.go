@@ -356,11 +356,25 @@ func (k *Kernel) Hold(ctx context.Context, r WaitRequest) (*WaitAnswer, *Held, e
 			if known == nil {
 				known = map[string]*record.Future{}
 			}
-			if err := k.learn(known, answer); err != nil {
+			if err := k.learnFor(&r, known, answer); err != nil {
 				return nil, nil, err
 			}
 		}
 	}
+}
+
+// learnFor is learn for a wait. Of a future whose end was decided before, and that is gone, only the id is known then.
+func (k *Kernel) learnFor(r *WaitRequest, known map[string]*record.Future, ids []string) error {
+	for _, id := range ids {
+		err := k.learn(known, []string{id})
+		if _, gone := errors.AsType[*UnknownFutureError](err); gone && r.from.knows(r.For, id) {
+			known[id], err = &record.Future{ID: id}, nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Woken is told when the answer to a wait that slept has been written. Any goroutine.

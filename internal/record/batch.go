@@ -5,6 +5,7 @@ package record
 type Batch struct {
 	Position uint64 // of the last turn in it
 	At       Time   // of that turn; what has expired by then is swept
+	Counted  uint64 // the last serial of an event or a group
 	Futures  []FutureChange
 	Events   []EventFact
 	Limits   []LimitFact

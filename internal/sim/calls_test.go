@@ -54,7 +54,13 @@ func (w *world) turned(t *record.Turn) {
 	}
 	w.sawWaits(futures)
 	w.sawGroups(groups)
-	w.effects = append(w.effects, w.oracle.TakeEffects()...)
+	for _, e := range w.oracle.TakeEffects() {
+		if e.Wait != nil && e.Wait.Tells {
+			e.Wait.news = append(e.Wait.news, e)
+		} else {
+			w.effects = append(w.effects, e)
+		}
+	}
 	for _, c := range append(asked, looking...) {
 		c.changes = w.oracle.Changes
 	}
@@ -63,6 +69,7 @@ func (w *world) turned(t *record.Turn) {
 			c.applied, c.changes = true, w.oracle.Changes
 			races.woke(c.wait)
 		}
+		c.applied = c.applied || c.hears != nil && len(c.hears.news) > 0
 	}
 }
 
@@ -341,16 +348,20 @@ func (w *world) read(id string) *call {
 	return c
 }
 
-// hold asks for an expression.
-func (w *world) hold(wait *Wait) *call {
+// hold asks for an expression, with the cursor of an earlier answer if from is not nil.
+func (w *world) hold(wait *Wait, from *talk) *call {
 	w.waits++
+	cursor := ""
+	if from != nil {
+		wait.From, cursor = from.at, from.cursor
+	}
 	wait.ID = w.waits
-	c := &call{wait: wait}
-	c.name = fmt.Sprintf("wait %d for %s, %v, cancel rest %v", wait.ID, wait.For, wait.Timeout, wait.CancelRest)
+	request := await.WaitRequest{
+		For: wait.For, Timeout: wait.Timeout, CancelRest: wait.CancelRest, CancelOnLeave: wait.Abandons, Cursor: cursor,
+	}
+	c := w.begins(wait, nil)
 	c.run = func(ctx context.Context) (any, error) {
-		a, held, err := w.life.kernel.Hold(ctx, await.WaitRequest{
-			For: wait.For, Timeout: wait.Timeout, CancelRest: wait.CancelRest,
-		})
+		a, held, err := w.life.kernel.Hold(ctx, request)
 		if held == nil {
 			return a, err
 		}
@@ -362,13 +373,30 @@ func (w *world) hold(wait *Wait) *call {
 			return nil, ctx.Err()
 		}
 	}
+	c.name = fmt.Sprintf("wait %d for %s, %v, cancel rest %v, abandons %v, goes on %v", wait.ID, wait.For, wait.Timeout,
+		wait.CancelRest, wait.Abandons, from != nil)
+	c.done = func(r result) string {
+		w.seen.saw("wait: " + string(wait.Answer.Outcome))
+		got, _ := r.answer.(*await.WaitAnswer)
+		fault := w.diffWait(got, wait)
+		if fault == "" {
+			w.answered(got, wait, from)
+		}
+		return fault
+	}
+	return c
+}
+
+// begins is a call that begins a wait, or a stream.
+func (w *world) begins(wait *Wait, run func(context.Context) (any, error)) *call {
+	c := &call{wait: wait, run: run}
 	c.about = futuresIn(wait.For)
 	var before map[string]uint64
 	c.turn = func() {
 		missing, refused := w.oracle.Begin(wait, c.saw)
-		c.applied = refused != "" || len(missing) > 0 || wait.Answer != nil
+		c.applied = refused != "" || len(missing) > 0 || wait.Answer != nil || wait.Tells
 		c.reading = len(missing) > 0
-		c.free = c.reading || refused != ""
+		c.free = c.reading || refused != "" || wait.Tells // of which nothing has been told yet
 		if before == nil {
 			before = w.generations(wait)
 		} else if !maps.Equal(before, w.generations(wait)) {
@@ -385,8 +413,10 @@ func (w *world) hold(wait *Wait) *call {
 			if refused != "" {
 				return w.diff(r, Answer{Refusal: refused})
 			}
-			w.seen.saw("wait: " + string(wait.Answer.Outcome))
-			return w.diffWait(r, wait)
+			if r.err != nil {
+				return "heard " + r.err.Error()
+			}
+			return c.done(r)
 		}
 	}
 	return c

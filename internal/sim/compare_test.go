@@ -227,16 +227,15 @@ func told(r result) string {
 }
 
 // diffWait says how the answer to a wait is not what it should have been.
-func (w *world) diffWait(r result, wait *Wait) string {
-	got, ok := r.answer.(*await.WaitAnswer)
-	if !ok || got == nil || r.err != nil {
-		return fmt.Sprintf("heard %v, %v", r.answer, r.err)
-	}
+func (w *world) diffWait(got *await.WaitAnswer, wait *Wait) string {
 	want := wait.Answer
+	if got == nil || want == nil {
+		return fmt.Sprintf("heard %v, want %v", got, want)
+	}
 	if got.Outcome.String() != string(want.Outcome) {
 		return fmt.Sprintf("is %s, want %s", got.Outcome, want.Outcome)
 	}
-	if slept := wait.held && want.Outcome != Pending; got.Slept != slept {
+	if slept := wait.held && want.Outcome != Pending && !wait.Tells; got.Slept != slept {
 		return fmt.Sprintf("slept is %v, want %v", got.Slept, slept)
 	}
 	if d := w.diffLeaves(got.Done, want.Done); d != "" {
@@ -458,6 +457,8 @@ func (w *world) heldWaits() (all []string) {
 		from, kind := &callers, await.WaiterCall
 		if len(callers) == 0 || len(futures) > 0 && futures[0].since <= callers[0].since {
 			from, kind = &futures, await.WaiterFuture
+		} else if callers[0].Tells {
+			kind = await.WaiterStream
 		}
 		held := (*from)[0]
 		*from = (*from)[1:]

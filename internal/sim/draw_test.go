@@ -396,6 +396,24 @@ func (w *world) recentIDs() []string {
 
 // drawWait draws a wait for what is known without the store, and for anything if cold.
 func (w *world) drawWait(cold bool) *call {
+	e, from := (*api.Expr)(nil), (*talk)(nil)
+	if chance(w.T, "goes on", 30) {
+		e, from = w.drawTalk(cold)
+	}
+	if e == nil {
+		e = w.drawQuestion(cold)
+	}
+	return w.hold(&Wait{
+		For:     e,
+		Timeout: oneOf(w.T, "timeout", time.Minute, time.Minute, 0, ms(w.T, "short", 1, 20)),
+		// What is to be cancelled is asked for by the loop; see single.
+		CancelRest: w.lingering() == nil && chance(w.T, "cancel rest", 30),
+		Abandons:   chance(w.T, "abandons", 70),
+	}, from)
+}
+
+// drawQuestion draws what to wait for.
+func (w *world) drawQuestion(cold bool) *api.Expr {
 	ids := w.warmIDs()
 	if cold {
 		ids = w.recentIDs()
@@ -413,12 +431,7 @@ func (w *world) drawWait(cold bool) *call {
 	if !both {
 		e = w.drawExpr(oneOf(w.T, "depth", 0, 1, 1, 2, 3), ids)
 	}
-	return w.hold(&Wait{
-		For:     &e,
-		Timeout: oneOf(w.T, "timeout", time.Minute, time.Minute, 0, ms(w.T, "short", 1, 20)),
-		// What is to be cancelled is asked for by the loop; see single.
-		CancelRest: w.lingering() == nil && chance(w.T, "cancel rest", 30),
-	})
+	return &e
 }
 
 func (w *world) drawExpr(depth int, ids []string) api.Expr {

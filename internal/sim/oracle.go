@@ -61,7 +61,9 @@ type Effect struct {
 	N          int    // of the attempt to launch, and what it is to send until when
 	Request    record.Packed
 	DeadlineAt record.Time
-	Wait       *Wait // answered
+	Wait       *Wait // answered, or told; or the stream that is over
+	Leaf       *Leaf // that it is told of
+	Talk       *Talk // where its conversation stands then
 	Changes    int   // what must be durable before
 }
 
@@ -73,7 +75,8 @@ const (
 	Launches    Does = iota // an attempt begins
 	Aborts                  // the attempt under way ends; its outcome still comes
 	CancelsRest             // a further command: cancel this future
-	Wakes                   // a held wait is answered
+	Wakes                   // a held wait is answered, or a stream is over
+	Tells                   // a stream
 )
 
 // Snapshot is the state at the end of a turn, as a commit makes it durable.
@@ -84,6 +87,8 @@ type Snapshot struct {
 	Limits  map[string]*record.Limit
 	Groups  map[string]*record.Group
 	Leaves  map[string][]record.Leaf // that are decided, of futures that wait
+	Counts  map[string]int           // see Oracle.counts
+	Serial  uint64                   // see Oracle.serial
 	At      record.Time              // of the turn
 	Changes int
 }
@@ -112,6 +117,7 @@ type Oracle struct {
 	waits     []*Wait                  // held, oldest first
 	groups    map[string]*record.Group
 	members   map[string][]string // of groups: those that are pending, in the order in which they joined
+	counts    map[string]int      // how often each event was set or pulsed, and each group decided: ever
 	cascade   []func()            // what is to come of what was decided, or closed
 	book      []appointment
 	entries   int    // in the book so far
@@ -135,7 +141,8 @@ func NewOracle(l Limits, stored Snapshot, now record.Time) *Oracle {
 		futures: maps.Clone(stored.Futures), events: maps.Clone(stored.Events), keys: maps.Clone(stored.Keys),
 		flights: map[string]flight{}, left: map[string]record.Time{}, limits: map[string]*key{},
 		bounds: maps.Clone(stored.Limits), restoring: true,
-		groups: maps.Clone(stored.Groups), members: map[string][]string{},
+		groups: maps.Clone(stored.Groups), members: map[string][]string{}, counts: maps.Clone(stored.Counts),
+		serial: stored.Serial,
 	}
 	o.restoreGroups()
 	for _, f := range oldestFirst(stored.Futures) {
@@ -143,14 +150,13 @@ func NewOracle(l Limits, stored Snapshot, now record.Time) *Oracle {
 	}
 	for _, name := range slices.Sorted(maps.Keys(o.events)) {
 		o.fallAt(name, o.events[name].ExpiresAt)
-		o.serial = max(o.serial, o.events[name].Serial)
 	}
 	o.resume()
 	o.restoreKeys()
 	return o
 }
 
-// count is the next serial: above all others, and above those of earlier times although they be forgotten.
+// count is the next serial: above all others, although they be forgotten.
 func (o *Oracle) count() uint64 {
 	o.serial = max(o.serial+1, uint64(o.Now)<<20)
 	return o.serial
@@ -229,7 +235,7 @@ func (o *Oracle) Cold(id string) bool {
 func (o *Oracle) Snapshot() Snapshot {
 	return Snapshot{
 		maps.Clone(o.futures), maps.Clone(o.events), maps.Clone(o.keys), o.takeBounds(), maps.Clone(o.groups),
-		o.decidedLeaves(), o.Now, o.Changes,
+		o.decidedLeaves(), maps.Clone(o.counts), o.serial, o.Now, o.Changes,
 	}
 }
 
@@ -284,6 +290,7 @@ func (o *Oracle) Advance(at record.Time) {
 	}
 	o.forgetIdle()
 	o.startQueued()
+	o.report()
 }
 
 // NextDue is when something happens next; false when nothing will.
@@ -354,6 +361,7 @@ func (o *Oracle) Apply(c record.Command, read map[string]*record.Future) Answer 
 	}
 	o.follow()
 	o.startQueued()
+	o.report()
 	return a
 }
 

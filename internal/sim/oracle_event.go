@@ -120,6 +120,7 @@ func (o *Oracle) raise(name string, p *record.Payload, set bool, ttl time.Durati
 	o.events[name] = &e
 	o.Changes++
 	woken = o.eventRaised(&e)
+	o.counts[countOf(api.OpEvent, name)]++
 	o.fallAt(name, e.ExpiresAt)
 	return woken
 }

@@ -141,6 +141,7 @@ func (o *Oracle) decideGroup(id string) {
 	g.ExpiresAt = o.Now.Add(g.TTL)
 	o.putGroup(g)
 	o.groupTold(&g, outcome)
+	o.counts[countOf(api.OpGroup, id)]++
 }
 
 // groupTold tells who waits for a group.
@@ -207,7 +208,7 @@ func (o *Oracle) renewGroup(c *record.RenewGroup) Answer {
 // strangers reports whether a leaf waits for a group that nobody knows.
 func (o *Oracle) strangers(leaves []*Leaf) bool {
 	return slices.ContainsFunc(leaves, func(l *Leaf) bool {
-		return l.Expr.Op == api.OpGroup && o.groups[l.Expr.Ref] == nil
+		return l.Expr.Op == api.OpGroup && l.Outcome == Pending && o.groups[l.Expr.Ref] == nil
 	})
 }
 
@@ -215,7 +216,6 @@ func (o *Oracle) strangers(leaves []*Leaf) bool {
 func (o *Oracle) restoreGroups() {
 	for _, id := range slices.Sorted(maps.Keys(o.groups)) {
 		o.meetGroup(o.groups[id])
-		o.serial = max(o.serial, o.groups[id].Serial)
 	}
 	for _, f := range oldestFirst(o.futures) {
 		if f.Group() != "" && !f.State.Settled() {

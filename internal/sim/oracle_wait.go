@@ -25,19 +25,29 @@ type Wait struct {
 	For        *api.Expr
 	Timeout    time.Duration // ≤ 0: to be answered at once
 	CancelRest bool
+	Abandons   bool                      // when its caller leaves
+	From       *Talk                     // that it goes on with; nil: it begins one
+	Tells      bool                      // it is a stream, without end if it has no timeout
+	Watches    bool                      // it is a stream of the changes of a future or an event, its only leaf
+	Seen       func(*record.Future) bool // of such a stream: whether its caller knows this; nil: it knows nothing
+	Serial     uint64                    // of such a stream: of the last set that its caller knows of; 0: none
 
 	Answer *WaitAnswer // nil: not answered yet
 
-	held   bool        // it has slept
-	since  record.Time // of a future: its creation
-	leaves []*Leaf     // in the order of the expression
-	done   []*Leaf     // in the order in which they were decided
+	held   bool           // it has slept
+	since  record.Time    // of a future: its creation
+	began  record.Time    // what its sleeps count from
+	leaves []*Leaf        // in the order of the expression
+	done   []*Leaf        // in the order in which they were decided
+	seen   *record.Future // of a stream of a future: as it was when it was last looked at
+	news   []Effect       // of a stream: what its caller has not heard yet
 }
 
 // WaitAnswer is what the caller of a wait is told.
 type WaitAnswer struct {
 	Outcome       Outcome
-	Done, Pending []Leaf
+	Done, Pending []Leaf // done are those that were not told before
+	Talk          *Talk
 }
 
 // Leaf is something that is waited for.
@@ -90,36 +100,48 @@ func (w *Wait) eval(e *api.Expr) Outcome {
 // their ids come back and nothing has happened: only the store can say what they are. A wait that need not be held is
 // never refused.
 func (o *Oracle) Begin(w *Wait, read map[string]*record.Future) (missing []string, refused Refusal) {
-	w.leaves, w.done, w.since = leavesOf(w.For), nil, o.Now
+	w.leaves, w.done, w.since, w.began = leavesOf(w.For), nil, o.Now, o.Now
+	w.goOn()
 	for _, l := range w.leaves {
-		if l.Expr.Op == api.OpFuture && o.view(l.Expr.Ref, read) == nil {
+		if l.Outcome == Pending && l.Expr.Op == api.OpFuture && o.mustRead(w, l, read) {
 			missing = append(missing, l.Expr.Ref)
 		}
 	}
 	switch {
-	case o.strangers(w.leaves):
+	case o.strangers(w.unknown()):
 		return nil, UnknownGroup
 	case len(missing) > 0:
 		return missing, ""
+	}
+	switch {
+	case w.Watches:
+		return nil, o.watch(w, read)
+	case w.Tells:
+		return nil, o.stream(w, read)
 	}
 	o.lookAll(w, read)
 	if w.Outcome() != Pending || w.Timeout <= 0 || o.Draining {
 		o.answer(w)
 		return nil, ""
 	}
+	return nil, o.hold(w)
+}
+
+// hold lets a caller sleep, if there is room for one more.
+func (o *Oracle) hold(w *Wait) Refusal {
 	names := o.names()
 	before := len(names)
 	w.addNames(names)
 	switch {
 	case len(o.Callers()) >= o.Limits.WaitersMax:
-		return nil, TooManyWaiters
+		return TooManyWaiters
 	case o.leaves()+len(w.leaves) > o.Limits.WaitLeavesHeldMax:
-		return nil, TooManyLeaves
+		return TooManyLeaves
 	case len(names) > before && len(names) > o.Limits.EventsMax:
-		return nil, TooManyEvents
+		return TooManyEvents
 	}
-	o.hold(w)
-	return nil, ""
+	o.sleep(w)
+	return ""
 }
 
 // view is a future as a wait sees it that begins now. What was settled when it was read is so for good.
@@ -136,10 +158,15 @@ func (o *Oracle) view(id string, read map[string]*record.Future) *record.Future 
 
 // look decides a leaf if what it waits for has happened.
 func (o *Oracle) look(w *Wait, l *Leaf, read map[string]*record.Future) {
+	if outcome, decided := w.From.owes(w, l); decided {
+		o.retell(w, l, outcome, read)
+		return
+	}
 	switch e := l.Expr; e.Op {
 	case api.OpEvent:
 		fact := o.Event(e.Ref)
-		if needs := generation(e); needs > 0 && fact.Generation >= needs || needs == 0 && fact.Set {
+		up := fact.Set || o.events[e.Ref] != nil && o.since(w, e)
+		if needs := generation(e); needs > 0 && fact.Generation >= needs || needs == 0 && up {
 			l.Event = fact
 			o.decide(w, l, Satisfied, fact.SetAt)
 		}
@@ -150,12 +177,16 @@ func (o *Oracle) look(w *Wait, l *Leaf, read map[string]*record.Future) {
 		}
 	case api.OpGroup:
 		g := o.groups[e.Ref]
-		if outcome := standing(g); outcome != Pending {
+		outcome := standing(g)
+		if outcome == Pending && o.since(w, e) {
+			outcome = outcomes[g.Outcome]
+		}
+		if outcome != Pending {
 			l.Group = g
 			o.decide(w, l, outcome, record.Time(g.Serial>>20))
 		}
 	case api.OpSleep:
-		if t := w.since.Add(e.Sleep); t <= o.Now {
+		if t := w.began.Add(e.Sleep); t <= o.Now {
 			o.decide(w, l, Satisfied, t)
 		}
 	case api.OpUntil:
@@ -189,13 +220,16 @@ func (o *Oracle) decide(w *Wait, l *Leaf, outcome Outcome, at record.Time) {
 		l.mark = uint64(l.Future.State)
 	}
 	w.done = append(w.done, l)
-	if w.Of != "" {
+	switch {
+	case w.Of != "":
 		o.Changes++ // it is a fact
+	case w.Tells && w.held:
+		o.tell(w, *l)
 	}
 }
 
-// hold lets a wait sleep until it is decided, or its time is over.
-func (o *Oracle) hold(w *Wait) {
+// sleep lets a wait sleep until it is decided, or its time is over.
+func (o *Oracle) sleep(w *Wait) {
 	o.waits = append(o.waits, w)
 	w.held = true
 	for i, l := range w.leaves {
@@ -203,7 +237,7 @@ func (o *Oracle) hold(w *Wait) {
 		switch {
 		case l.Outcome != Pending:
 		case l.Expr.Op == api.OpSleep:
-			at = w.since.Add(l.Expr.Sleep)
+			at = w.began.Add(l.Expr.Sleep)
 		case l.Expr.Op == api.OpUntil:
 			at = record.TimeOf(l.Expr.Until)
 		}
@@ -212,7 +246,7 @@ func (o *Oracle) hold(w *Wait) {
 			o.conclude(w)
 		})
 	}
-	if w.Of == "" {
+	if w.Of == "" && w.Timeout > 0 {
 		o.enter(w.name(-1), o.Now.Add(w.Timeout), func() { o.wake(w) })
 	}
 }
@@ -222,7 +256,11 @@ func (o *Oracle) eventRaised(e *record.Event) (decided int) {
 	for _, w := range slices.Clone(o.waits) {
 		for _, l := range w.leaves {
 			hit := l.Expr.Op == api.OpEvent && l.Expr.Ref == e.Name && e.Generation >= generation(l.Expr)
-			if hit && o.holds(w) && l.Outcome == Pending {
+			switch {
+			case !hit || !o.holds(w) || l.Outcome != Pending:
+			case w.Watches:
+				o.tell(w, Leaf{Expr: l.Expr, Outcome: Pending, Event: e})
+			default:
 				l.Event = e
 				o.decide(w, l, Satisfied, o.Now)
 				decided += boolean(o.conclude(w))
@@ -237,7 +275,7 @@ func (o *Oracle) futureSettled(f *record.Future) {
 	for _, w := range slices.Clone(o.waits) {
 		for _, l := range w.leaves {
 			hit := l.Expr.Op == api.OpFuture && l.Expr.Ref == f.ID
-			if hit && o.holds(w) && l.Outcome == Pending {
+			if hit && !w.Watches && o.holds(w) && l.Outcome == Pending {
 				l.Future = f
 				o.decide(w, l, outcomeOf(f), o.Now)
 				o.conclude(w)
@@ -265,14 +303,16 @@ func (o *Oracle) conclude(w *Wait) bool {
 // wake ends a held wait with an answer.
 func (o *Oracle) wake(w *Wait) {
 	o.Withdraw(w)
+	if !w.Watches {
+		o.answer(w)
+	}
 	o.effects = append(o.effects, Effect{Does: Wakes, Wait: w})
-	o.answer(w)
 }
 
 // answer says how w stands, and asks that the rest of it be cancelled if it is decided and its caller wished so.
 func (o *Oracle) answer(w *Wait) {
-	a := &WaitAnswer{Outcome: w.Outcome()}
-	for _, l := range w.done {
+	a := &WaitAnswer{Outcome: w.Outcome(), Talk: o.talk(w)}
+	for _, l := range w.done[w.told():] {
 		a.Done = append(a.Done, *l)
 	}
 	for _, l := range w.leaves {
@@ -302,7 +342,7 @@ func (o *Oracle) Orphan(w *Wait) bool {
 		if l.Outcome != Pending {
 			continue
 		}
-		if l.Expr.Op != api.OpEvent {
+		if l.Expr.Op != api.OpEvent || w.Watches {
 			return false
 		}
 		for _, f := range o.futures {
@@ -356,10 +396,30 @@ func (o *Oracle) Withdraw(w *Wait) {
 	o.enter(w.name(-1), 0, nil)
 }
 
+// Leave is for a caller who has gone. One who takes what it waited for with it, and was not answered, has the futures
+// cancelled that nobody else waits for then.
+func (o *Oracle) Leave(w *Wait) {
+	held := o.holds(w)
+	o.Withdraw(w)
+	if !held || !w.Abandons {
+		return
+	}
+	for _, l := range w.leaves {
+		f := o.futures[l.Expr.Ref]
+		if l.Expr.Op == api.OpFuture && f != nil && !f.State.Settled() && !o.awaited(f.ID) {
+			o.effects = append(o.effects, Effect{Does: CancelsRest, ID: f.ID})
+		}
+	}
+}
+
 // Drain answers everybody who waits. From now on nobody is held and nothing is started.
 func (o *Oracle) Drain() {
 	o.Draining = true
 	for _, w := range o.Callers() {
-		o.wake(w)
+		if w.Tells {
+			o.hangUp(w)
+		} else {
+			o.wake(w)
+		}
 	}
 }

@@ -148,7 +148,7 @@ func reaches(needs map[string][]*Leaf, from []*Leaf, things []string, seen map[s
 
 // attend makes f wait for e: the leaves that were decided before stay so.
 func (o *Oracle) attend(f *record.Future, e *api.Expr, decided []record.Leaf, read map[string]*record.Future) {
-	w := &Wait{Of: f.ID, For: e, leaves: leavesOf(e), since: f.CreatedAt}
+	w := &Wait{Of: f.ID, For: e, leaves: leavesOf(e), since: f.CreatedAt, began: f.CreatedAt}
 	for _, fact := range decided {
 		l := w.leaves[fact.N]
 		l.Outcome, l.At, l.mark = outcomes[fact.Outcome], fact.At, fact.Mark
@@ -159,7 +159,7 @@ func (o *Oracle) attend(f *record.Future, e *api.Expr, decided []record.Leaf, re
 		o.cascade = append(o.cascade, func() { o.proceed(w) })
 		return
 	}
-	o.hold(w)
+	o.sleep(w)
 }
 
 // lookAll decides the leaves of w for which it has happened already, first what happened first.

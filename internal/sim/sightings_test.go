@@ -37,6 +37,18 @@ var must = []string{
 	"wait: too many waiters", "wait: too many leaves", "wait: too many events", "wait: unknown future",
 	"busy", "draining",
 
+	"a conversation went on", "a conversation went on over a restart", "a conversation was told of something new",
+	"a conversation was told of something new over a restart", "a conversation was told of a set that had passed",
+	"a conversation was told of a set that had passed over a restart",
+	"who left abandoned a future", "who left was not the last who waited for a future",
+	"a stream told of a leaf", "a stream told of several leaves at once", "a stream: satisfied", "a stream: pending",
+	"a stream told of a leaf that was cut off before", "the caller of a stream left",
+	"a stream of a wait went on", "a stream of a wait went on over a restart",
+	"a stream told of an event", "a stream of an event went on", "a stream told of a future",
+	"a stream of a future went on",
+	"a stream told what was missed", "a stream told what was missed over a restart",
+	"a conversation was not told twice", "a conversation was not told twice over a restart",
+
 	"a key is closed", "a key is open", "a key is half open", "a key comes back", "a key is forgotten",
 	"a fetch is queued", "a fetch is rate limited", "a fetch is kept from its target",
 	"an attempt succeeded", "an attempt failed", "an attempt is tried again", "an attempt was cut", "abort",

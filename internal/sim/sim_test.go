@@ -193,6 +193,7 @@ func (w *world) together() {
 	if chance(w.T, "the loop is late", 20) {
 		w.life.clock.set(w.life.clock.Now() + ms(w.T, "ms", 1, 10))
 	}
+	w.someoneListens()
 	for range oneOf(w.T, "people", 1, 2, 3, 5) {
 		kind := die(100).Draw(w.T, "ask")
 		switch {
@@ -212,6 +213,8 @@ func (w *world) together() {
 			w.ask(w.drawChange())
 		case kind < 80:
 			w.blink()
+		case kind < 86:
+			w.ask(w.drawStream(false))
 		case kind < 96:
 			w.ask(w.drawWait(false))
 		default:
@@ -238,7 +241,7 @@ func (w *world) blink() {
 // singles is how often which verb is asked alone.
 var singles = []string{
 	"submit", "submit", "submit what waits", "submit what waits",
-	"delete", "delete", "delete", "wait", "wait", "wait", "cancel", "settle", "settle again", "read",
+	"delete", "delete", "delete", "wait", "wait", "wait", "stream", "stream", "cancel", "settle", "settle again", "read",
 }
 
 // drawSingle lets somebody ask who may need more than one turn, or whose read of the store is slow.
@@ -246,7 +249,7 @@ func (w *world) drawSingle() {
 	if w.lingering() != nil || w.places() >= w.limits.InboxMax {
 		return
 	}
-	cancelsRest := slices.ContainsFunc(w.calls, func(c *call) bool { return c.wait != nil && c.wait.CancelRest }) ||
+	cancelsRest := slices.ContainsFunc(w.oracle.Callers(), func(wait *Wait) bool { return wait.CancelRest }) ||
 		slices.ContainsFunc(w.effects, func(e Effect) bool { return e.Does == CancelsRest })
 	var c *call
 	switch kind := oneOf(w.T, "alone", singles...); {
@@ -256,6 +259,8 @@ func (w *world) drawSingle() {
 		c = w.read(w.anyID())
 	case cancelsRest:
 		c = w.drawWait(true)
+	case kind == "stream":
+		c = w.drawStream(true)
 	case kind == "submit":
 		c = w.submit(&record.Submit{Futures: []record.NewFuture{w.drawPromise(promiseIDs), w.drawFuture(nil)}})
 	case kind == "submit what waits":
@@ -316,8 +321,18 @@ func (w *world) single(c *call, readsLate, returnsLate bool) {
 func (w *world) someoneLeaves() {
 	var candidates []*call
 	for _, c := range w.calls {
-		if c != w.slow && c != w.lingering() && !c.unbounded {
+		if c != w.slow && c != w.lingering() && !c.unbounded && w.mayLeave(c.wait) {
 			candidates = append(candidates, c)
+			if c.wait != nil && c.wait.Abandons {
+				candidates = append(candidates, c, c) // more happens then
+			}
+		}
+	}
+	if n := len(w.streams); n > 0 && chance(w.T, "a stream", 40) {
+		if s := w.streams[die(n).Draw(w.T, "which")]; w.mayLeave(s.wait) {
+			w.leaveStream(s)
+			w.turn()
+			return
 		}
 	}
 	if len(candidates) == 0 {
@@ -325,6 +340,11 @@ func (w *world) someoneLeaves() {
 	}
 	w.leave(candidates[die(len(candidates)).Draw(w.T, "who")])
 	w.turn()
+}
+
+// mayLeave reports whether the loop may have something to ask of itself when a caller leaves; see single.
+func (w *world) mayLeave(wait *Wait) bool {
+	return wait == nil || !wait.Abandons || w.lingering() == nil
 }
 
 // readGoesOn lets the slow read pass its next gate.
@@ -408,6 +428,9 @@ func (w *world) drain() {
 // calm lets everything come to its end: nothing may be stuck, nothing that has expired may stay.
 func (w *world) calm() {
 	w.life.holding = false
+	for _, s := range w.streams {
+		s.keen = true
+	}
 	for w.slow != nil {
 		w.readGoesOn()
 	}

@@ -48,7 +48,7 @@ func promise(id string) record.NewFuture { return record.NewFuture{ID: id, Kind:
 func (w *world) resolve(id string) *call { return w.settle(&record.Settle{ID: id, Value: []byte("1")}) }
 
 func (w *world) waitFor(e api.Expr, timeout time.Duration) *call {
-	return w.hold(&Wait{For: &e, Timeout: timeout})
+	return w.hold(&Wait{For: &e, Timeout: timeout}, nil)
 }
 
 func event(name string) api.Expr { return api.Expr{Op: api.OpEvent, Ref: name} }
@@ -236,6 +236,82 @@ func TestASubmitWaitsForAnExpiredPromiseToLeave(t *testing.T) {
 		w.finishAll()
 		if f := w.oracle.Stored.Futures["p"]; f == nil || f.State.Settled() {
 			w.Fatalf("the new promise is not there: %s", inWords(f))
+		}
+	})
+}
+
+// A server whose clock was set back sets an event, and the cursor of an earlier one does not take that for old, though
+// all that was set before is forgotten.
+func TestACursorIsNotDeceivedByTheClock(t *testing.T) {
+	tell(t, await.DefaultLimits(), func(w *world) {
+		w.ask(w.change(&record.EventChange{Name: "a", Op: record.EventSet}))
+		w.goes()
+		w.ask(w.waitFor(event("b"), 0))
+		w.ask(w.change(&record.EventChange{Name: "a", Op: record.EventDelete}))
+		w.goes()
+		w.setClock(-24 * time.Hour)
+		w.restart()
+		w.ask(w.change(&record.EventChange{Name: "b", Op: record.EventPulse}))
+		w.goes()
+		e, from := event("b"), w.talks[0]
+		w.ask(w.hold(&Wait{For: &e}, from))
+		w.goes()
+	})
+}
+
+// Who is answered in the middle of a set, because it decided one leaf, is told next time
+// of another leaf that it decided.
+func TestASetIsToldToEveryLeaf(t *testing.T) {
+	tell(t, await.DefaultLimits(), func(w *world) {
+		e := api.Expr{Op: api.OpAny, Of: []api.Expr{event("a"), event("a")}}
+		w.ask(w.waitFor(e, time.Minute))
+		w.goes()
+		w.ask(w.change(&record.EventChange{Name: "a", Op: record.EventPulse}))
+		w.goes()
+		w.ask(w.hold(&Wait{For: &e}, w.talks[0]))
+		w.goes()
+	})
+}
+
+// A stream whose second future leaves memory while it reads the store for the first does not forget the first.
+func TestAStreamOvertakenByAFutureRemembersTheOther(t *testing.T) {
+	tell(t, await.DefaultLimits(), func(w *world) {
+		w.ask(w.create(promise("p"), promise("q")))
+		w.goes()
+		w.ask(w.resolve("p"))
+		w.goes()
+		both := api.Expr{Op: api.OpAll, Of: []api.Expr{{Op: api.OpFuture, Ref: "p"}, {Op: api.OpFuture, Ref: "q"}}}
+		s := &stream{wait: &Wait{For: &both, Tells: true}, keen: true}
+		w.single(w.streamWait(s), true, false)
+		w.ask(w.resolve("q"))
+		w.goes()
+		w.readGoesOn()
+		if s.wait.Answer == nil || len(w.streams) > 0 {
+			w.Fatalf("the stream has not come to its end")
+		}
+	})
+}
+
+// A stream that was cut off between two messages that came at once tells of the second again, with what is in the
+// store.
+func TestAStreamThatWasCutOffTellsTheRest(t *testing.T) {
+	tell(t, await.DefaultLimits(), func(w *world) {
+		w.ask(w.create(promise("p"), promise("q")))
+		w.goes()
+		both := api.Expr{Op: api.OpAll, Of: []api.Expr{{Op: api.OpFuture, Ref: "p"}, {Op: api.OpFuture, Ref: "q"}}}
+		first := &stream{wait: &Wait{For: &both, Tells: true}}
+		w.ask(w.streamWait(first))
+		w.goes()
+		w.ask(w.resolve("p"))
+		w.ask(w.resolve("q"))
+		w.goes()
+		w.listen(first)
+		w.goes()
+		w.restart()
+		again := &stream{wait: &Wait{For: &both, Tells: true}, from: w.talks[0], keen: true}
+		w.single(w.streamWait(again), false, false)
+		if told := again.wait.Answer.Done; len(told) != 1 || told[0].Future == nil {
+			w.Fatalf("it is told of %v", told)
 		}
 	})
 }

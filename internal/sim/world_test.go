@@ -50,6 +50,10 @@ type world struct {
 	waits  int      // waits so far
 	ids    []string // of futures that were ever asked for, chosen ones left out
 	groups []string // the same, of groups
+	talks  []*talk  // the last few answers to waits, and messages of their streams
+
+	streams []*stream // that are open
+	watched []*stream // the last few messages of streams of futures and events
 
 	disordered map[string]bool    // waits whose decided leaves outlived a server, in an order of their own
 	births     map[string]int     // of futures
@@ -86,7 +90,8 @@ func start(t *rapid.T, m medium, limits await.Limits, seen sightings) *world {
 		map[string]*record.Limit{},
 		map[string]*record.Group{},
 		map[string][]record.Leaf{},
-		0, 0,
+		map[string]int{},
+		0, 0, 0,
 	}
 	w.oracle = NewOracle(w.bounds(), empty, w.now())
 	m.open(w)
@@ -138,7 +143,7 @@ func (w *world) turn() {
 		synctest.Wait()
 		w.came()
 		w.hear()
-		if w.life.posts.Load() == before {
+		if w.life.posts.Load() == before && !w.listens() {
 			w.rested()
 			return
 		}
@@ -253,7 +258,9 @@ func (w *world) wasRead(r read) {
 		w.show(r.future)
 	}
 	if c != nil && c.saw != nil {
-		c.saw[r.id] = r.future
+		if c.saw[r.id] = r.future; r.future != nil && r.future.ExpiresAt != 0 && r.future.ExpiresAt <= w.now() {
+			c.saw[r.id] = nil
+		}
 	}
 }
 
@@ -401,7 +408,7 @@ func (w *world) stop(want error) {
 	if err := l.kernel.Close(); err != nil {
 		w.Errorf("close: %v", err)
 	}
-	w.calls, w.asked, w.outcomes, w.leavers = nil, nil, nil, nil
+	w.calls, w.asked, w.outcomes, w.leavers, w.streams = nil, nil, nil, nil, nil
 	w.effects, w.cancels, w.attempts = nil, nil, nil
 	w.slow, w.ghosts, w.committing = nil, 0, false
 }
@@ -424,8 +431,10 @@ type call struct {
 	turn    func()         // what the oracle makes of it, in its turn
 	run     func(context.Context) (any, error)
 	check   func(result) string // holds the answer against what was to be expected; set by turn
+	done    func(result) string // of a wait or a stream: the same, when it was not refused
 
 	wait      *Wait    // of a wait
+	hears     *Wait    // of a listener: the stream
 	about     []string // ids of futures
 	patient   *patience
 	listens   chan struct{} // nil, or when it listens to the answer to its first question
@@ -536,12 +545,30 @@ func (w *world) leave(c *call) {
 	c.left = true
 	w.calls = slices.DeleteFunc(w.calls, func(one *call) bool { return one == c })
 	if c.wait != nil {
-		w.leavers = append(w.leavers, func() { w.oracle.Withdraw(c.wait) })
+		w.leaves(c.wait)
 		w.seen.saw("a waiter left")
 	}
 	if c.wait == nil || !c.wait.held {
 		w.ghosts++
 	}
+}
+
+// leaves makes the caller of a wait leave with the next turn.
+func (w *world) leaves(wait *Wait) {
+	w.leavers = append(w.leavers, func() {
+		before := len(w.oracle.effects)
+		w.oracle.Leave(wait)
+		for _, l := range wait.leaves {
+			f := w.oracle.futures[l.Expr.Ref]
+			switch {
+			case !wait.Abandons || f == nil || f.State.Settled():
+			case len(w.oracle.effects) > before:
+				w.seen.saw("who left abandoned a future")
+			case w.oracle.awaited(f.ID):
+				w.seen.saw("who left was not the last who waited for a future")
+			}
+		}
+	})
 }
 
 // hear takes the answers that have come.

@@ -110,6 +110,7 @@ func (s *Store) write(b *record.Batch) (head, record.Time, error) {
 // after is the head of the commit of b, which forgets gone as well.
 func (h head) after(b *record.Batch, gone []*record.Future) head {
 	h.position = b.Position
+	h.counted = max(h.counted, b.Counted)
 	h.serial++
 	for _, f := range gone {
 		h.counts[f.Kind][f.State]--

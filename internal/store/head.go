@@ -14,6 +14,7 @@ type head struct {
 	position uint64 // of the last turn committed
 	serial   uint64 // commits so far, from 1: no two commits share one, and none is missing (chain.go)
 	counts   counts
+	counted  uint64 // the last serial of an event or a group; 0: none
 }
 
 // counts are futures by kind and state.
@@ -26,7 +27,8 @@ const headVersion = 1
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// append appends h as it is stored: version, position, serial, counts, CRC-32C of all before.
+// append appends h as it is stored: version, position, serial, counts, what was counted unless it is 0, and CRC-32C of
+// all before.
 func (h *head) append(b []byte) []byte {
 	start := len(b)
 	b = append(b, headVersion)
@@ -36,6 +38,9 @@ func (h *head) append(b []byte) []byte {
 		for state := record.StatePending; state <= record.StateCancelled; state++ {
 			b = binary.AppendUvarint(b, uint64(h.counts[k][state]))
 		}
+	}
+	if h.counted > 0 {
+		b = binary.AppendUvarint(b, h.counted)
 	}
 	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b[start:], castagnoli))
 }
@@ -67,6 +72,9 @@ func decodeHead(b []byte) (h head, err error) {
 		for state := record.StatePending; state <= record.StateCancelled; state++ {
 			h.counts[k][state] = int64(take())
 		}
+	}
+	if len(b) > 0 {
+		h.counted = take()
 	}
 	return h, err
 }

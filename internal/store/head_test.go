@@ -18,6 +18,11 @@ func TestAHeadIsReadAsItWasWrittenOrNotAtAll(t *testing.T) {
 			h.counts[k][state] = int64(k)*1000 + int64(state)
 		}
 	}
+	counted := h
+	counted.counted = 1 << 60
+	if got, err := decodeHead(counted.append(nil)); got != counted || err != nil {
+		t.Errorf("read %+v, %v", got, err)
+	}
 	stored := h.append(nil)
 	if got, err := decodeHead(stored); got != h || err != nil {
 		t.Errorf("read %+v, %v", got, err)

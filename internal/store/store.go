@@ -161,14 +161,24 @@ func (s *Store) Count(k record.Kind, st record.State) int64 { return s.counts[k]
 
 // Position is that of the last commit, 0 before the first.
 func (s *Store) Position() (uint64, error) {
+	h, err := s.lastHead()
+	return h.position, err
+}
+
+// Counted is the last serial of an event or a group, whether it is forgotten or not; 0 before the first.
+func (s *Store) Counted() (uint64, error) {
+	h, err := s.lastHead()
+	return h.counted, err
+}
+
+func (s *Store) lastHead() (head, error) {
 	v := s.backend.view()
 	defer v.close()
 	stored, err := v.get([]byte{keyHead})
 	if err != nil {
-		return 0, err
+		return head{}, err
 	}
-	h, err := decodeHead(stored)
-	return h.position, err
+	return decodeHead(stored)
 }
 
 // Room reports whether there is room for more work: nil, or an error that wraps ErrFull. What is under way may

@@ -34,6 +34,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		"ShortBodiesLieInTheFact":              shortBodies,
 		"AForeignCursorIsRefused":              foreignCursor,
 		"AnEmptyCommitStillMovesThePosition":   emptyCommit,
+		"WhatWasCountedStaysSo":                countedStays,
 		"AReaderSeesAScanWhileCommitsGoOn":     scanWhileCommitting,
 		"AFutureIsFoundWhileItSettles":         foundWhileItSettles,
 		"ASweepTakesNoMoreThanItsShareAtATime": sweepIsBounded,
@@ -470,6 +471,16 @@ func emptyCommit(t *testing.T, s *store.Store) {
 	commit(t, s, &record.Batch{Position: 7, At: start})
 	if p, err := s.Position(); p != 7 || err != nil {
 		t.Errorf("position = %d, %v", p, err)
+	}
+}
+
+// countedStays: what was counted stays so, whatever later commits say of it.
+func countedStays(t *testing.T, s *store.Store) {
+	for i, one := range []struct{ counted, want uint64 }{{0, 0}, {5, 5}, {0, 5}, {9, 9}} {
+		commit(t, s, &record.Batch{Position: uint64(i + 1), At: start, Counted: one.counted})
+		if n, err := s.Counted(); n != one.want || err != nil {
+			t.Errorf("commit %d: counted %d, %v, want %d", i, n, err, one.want)
+		}
 	}
 }
 
