@@ -10,7 +10,7 @@ import (
 // As much garbage as is alive may lie about, as usual; but with a small heap, where that would mean a collection every
 // few milliseconds under load, garbageFloor bytes may, or gcPercentHighest per cent if that is less.
 const (
-	garbageFloor     = 48 << 20
+	garbageFloor     = 32 << 20
 	gcPercentUsual   = 100 // the runtime's own
 	gcPercentHighest = 400
 )

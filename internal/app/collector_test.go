@@ -12,7 +12,7 @@ func TestAGarbageFloorForSmallHeaps(t *testing.T) {
 		live uint64
 		want int
 	}{
-		{0, 400}, {1 << 20, 400}, {12 << 20, 400}, {16 << 20, 300}, {24 << 20, 200}, {48 << 20, 100}, {1 << 40, 100},
+		{0, 400}, {1 << 20, 400}, {8 << 20, 400}, {10 << 20, 320}, {16 << 20, 200}, {32 << 20, 100}, {1 << 40, 100},
 	} {
 		if got := gcPercentFor(c.live); got != c.want {
 			t.Errorf("%d bytes alive: %d, want %d", c.live, got, c.want)
