@@ -40,12 +40,13 @@ type file struct {
 // New reads the embedded files. It panics when one is broken, which every test would show.
 func New() *Console {
 	c := &Console{files: map[string]*file{}}
+	zip, _ := gzip.NewWriterLevel(nil, gzip.BestCompression) // the level is a good one
 	err := fs.WalkDir(static, "static", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
 		content, err := static.ReadFile(name)
-		c.files[strings.TrimPrefix(name, "static/")] = newFile(name, content)
+		c.files[strings.TrimPrefix(name, "static/")] = newFile(name, content, zip)
 		return err
 	})
 	if err != nil {
@@ -60,7 +61,8 @@ var contentTypes = map[string]string{
 	".css": "text/css; charset=utf-8", ".svg": "image/svg+xml", ".md": "text/markdown; charset=utf-8",
 }
 
-func newFile(name string, content []byte) *file {
+// newFile compresses with zip, which serves for all files: each of their own would take a MiB of memory.
+func newFile(name string, content []byte, zip *gzip.Writer) *file {
 	sum := sha256.Sum256(content)
 	f := &file{plain: content, etag: `"` + hex.EncodeToString(sum[:8]) + `"`, contentType: contentTypes[path.Ext(name)]}
 	if f.contentType == "" {
@@ -73,9 +75,9 @@ func newFile(name string, content []byte) *file {
 		f.policy = policyOf(content)
 	}
 	var zipped bytes.Buffer
-	w, _ := gzip.NewWriterLevel(&zipped, gzip.BestCompression) // the level is a good one
-	_, _ = w.Write(content)                                    // into memory
-	_ = w.Close()
+	zip.Reset(&zipped)
+	_, _ = zip.Write(content) // into memory
+	_ = zip.Close()
 	if zipped.Len() < len(content)*9/10 {
 		f.zipped = zipped.Bytes()
 	}
