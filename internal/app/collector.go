@@ -34,11 +34,13 @@ type collected struct{ _ *collected }
 
 func tuneCollector() {
 	live, percent := readHeap()
-	want := gcPercentFor(live)
-	if d := want - percent; d > percent/8 || -d > percent/8 { // it stops the world
+	if want := gcPercentFor(live); !near(want, percent) { // it stops the world
 		debug.SetGCPercent(want)
 	}
 }
+
+// near reports whether percent is within an eighth of what is wanted.
+func near(want, percent int) bool { return 8*max(want-percent, percent-want) <= percent }
 
 // gcPercentFor is GOGC for a heap with so many bytes alive.
 func gcPercentFor(live uint64) int {

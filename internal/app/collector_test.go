@@ -30,7 +30,7 @@ func TestTheCollectorIsTunedAfterEachCollection(t *testing.T) {
 		for {
 			runtime.GC()
 			live, percent := readHeap()
-			if want := gcPercentFor(live); percent > want*7/8-1 && percent < want*9/8+1 {
+			if want := gcPercentFor(live); near(want, percent) {
 				break
 			} else if time.Now().After(deadline) {
 				t.Fatalf("%d bytes alive: GOGC is %d, want about %d", live, percent, want)
