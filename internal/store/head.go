@@ -22,13 +22,12 @@ type counts [len(kinds) + 1][len(factPrefixes)]int64
 
 var kinds = [...]record.Kind{record.KindFetch, record.KindPromise, record.KindTimer, record.KindWait}
 
-// headVersion is the first byte of a stored head.
-const headVersion = 1
+// headVersion is the first byte of a stored head. Version 1 does not say what was counted.
+const headVersion = 2
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// append appends h as it is stored: version, position, serial, counts, what was counted unless it is 0, and CRC-32C of
-// all before.
+// append appends h as it is stored: version, position, serial, counts, what was counted, and CRC-32C of all before.
 func (h *head) append(b []byte) []byte {
 	start := len(b)
 	b = append(b, headVersion)
@@ -39,9 +38,7 @@ func (h *head) append(b []byte) []byte {
 			b = binary.AppendUvarint(b, uint64(h.counts[k][state]))
 		}
 	}
-	if h.counted > 0 {
-		b = binary.AppendUvarint(b, h.counted)
-	}
+	b = binary.AppendUvarint(b, h.counted)
 	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b[start:], castagnoli))
 }
 
@@ -53,8 +50,10 @@ func decodeHead(b []byte) (h head, err error) {
 	if len(b) < 5 || crc32.Checksum(b[:len(b)-4], castagnoli) != binary.LittleEndian.Uint32(b[len(b)-4:]) {
 		return h, fmt.Errorf("read the head of the store: %w", record.ErrCorrupt)
 	}
-	if b[0] != headVersion {
-		return h, fmt.Errorf("read the head of the store: %w: version %d, this is %d", record.ErrVersion, b[0], headVersion)
+	version := b[0]
+	if version < 1 || version > headVersion {
+		const format = "read the head of the store: %w: version %d, this is %d"
+		return h, fmt.Errorf(format, record.ErrVersion, version, headVersion)
 	}
 	b = b[1 : len(b)-4]
 	take := func() uint64 {
@@ -73,7 +72,7 @@ func decodeHead(b []byte) (h head, err error) {
 			h.counts[k][state] = int64(take())
 		}
 	}
-	if len(b) > 0 {
+	if version >= 2 {
 		h.counted = take()
 	}
 	return h, err
