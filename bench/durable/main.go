@@ -1,9 +1,9 @@
 // Command durable measures what it costs that nothing acknowledged is ever lost.
 //
-//	go run ./bench/durable [-rounds 5] [-only kernel,http,growth,bodies]
+//	go run ./bench/durable [-rounds 5] [-only kernel,http,growth,bodies] [-callers 512] [-batch 1]
 //
-// Both sides of every comparison run in turn in this one run: the kernel on disk against the same bytes appended to a
-// file with one fdatasync a commit, a server on disk against one in memory, one caller against one bare fdatasync.
+// Both sides of every comparison run in turn in this one run: the kernel on disk against a log to which the same
+// callers only append, a server on disk against one in memory, one caller against one bare fdatasync.
 // Client, target and server share the machine's processors: read ratios.
 package main
 

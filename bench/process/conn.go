@@ -10,7 +10,7 @@ import (
 )
 
 // Conn is one connection over which one caller asks and reads, in HTTP/1.1, as curl does. http.Client hands each call
-// and its answer from one goroutine to another, which takes as long as a small answer itself.
+// and its answer from one goroutine to another, and what that takes would be in the figures.
 type Conn struct {
 	conn net.Conn
 	in   *bufio.Reader
