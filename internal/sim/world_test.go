@@ -39,11 +39,11 @@ type world struct {
 	slow     *call             // waits for a slow read of the store, or listens late: at most one
 	crowded  bool              // the inbox was full when the slow one went on
 
-	effects    []Effect    // not seen to happen yet
-	cancels    []string    // that answered waits asked for, not in a turn yet
-	attempts   []attempt   // under way
-	snapshots  []Snapshot  // what the commits that are held make durable, in their order
-	lastTurn   record.Time // of the last turn
+	effects   []Effect    // not seen to happen yet
+	cancels   []string    // that answered waits asked for, not in a turn yet
+	attempts  []attempt   // under way
+	snapshots []Snapshot  // what the commits that are held make durable, in their order
+	lastTurn  record.Time // of the last turn
 
 	made   uint64   // ids so far
 	waits  int      // waits so far
