@@ -43,7 +43,7 @@ func measureKernel(t *report.Table, s settings) error {
 		if err != nil {
 			return err
 		}
-		raw, bytes, err := appendRaw(filepath.Join(s.dir, fmt.Sprintf("raw-%d", round)), k.store.commits)
+		raw, bytes, err := appendRaw(filepath.Join(s.dir, fmt.Sprintf("raw-%d", round)), k.store)
 		if err != nil {
 			return err
 		}
@@ -59,22 +59,16 @@ func measureKernel(t *report.Table, s settings) error {
 	return nil
 }
 
-// appendRaw writes the facts of all commits to a new file and returns how long writing and syncing took, encoding left
-// out.
-func appendRaw(path string, commits [][]record.FutureChange) (took time.Duration, bytes int, err error) {
+// appendRaw writes as many facts as each commit had to a new file and returns how long writing and syncing took.
+func appendRaw(path string, n *noted) (took time.Duration, bytes int, err error) {
 	file, err := os.Create(path)
 	if err != nil {
 		return 0, 0, err
 	}
 	defer func() { err = errors.Join(err, file.Close(), os.Remove(path)) }()
-	var facts []byte
-	for _, commit := range commits {
-		facts = facts[:0]
-		for _, c := range commit {
-			if c.Is != nil {
-				facts = record.AppendFuture(facts, c.Is)
-			}
-		}
+	running, settled := record.AppendFuture(nil, n.running), record.AppendFuture(nil, n.settled)
+	for _, c := range n.commits {
+		facts := append(slices.Repeat(running, c.running), slices.Repeat(settled, c.settled)...)
 		began := time.Now()
 		if _, err := file.Write(facts); err != nil {
 			return 0, 0, err
@@ -95,16 +89,28 @@ type kernel struct {
 	ended chan error
 }
 
-// noted is a store that remembers what was committed, if asked to.
+// noted is a store that remembers how much was committed, if asked to: how many facts of futures that run and that are
+// settled each commit had, and the last fact of either kind.
 type noted struct {
 	*store.Store
-	keep    bool
-	commits [][]record.FutureChange
+	keep             bool
+	commits          []struct{ running, settled int }
+	running, settled *record.Future
 }
 
 func (n *noted) Commit(b *record.Batch, done func(error)) {
 	if n.keep {
-		n.commits = append(n.commits, b.Futures)
+		var c struct{ running, settled int }
+		for _, f := range b.Futures {
+			if f.Is.State.Settled() {
+				c.settled++
+				n.settled = f.Is
+			} else {
+				c.running++
+				n.running = f.Is
+			}
+		}
+		n.commits = append(n.commits, c)
 	}
 	n.Store.Commit(b, done)
 }
