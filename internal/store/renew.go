@@ -59,7 +59,7 @@ func (n *renewal) begin(now time.Time) { n.due, n.began, n.from = false, now, []
 
 // renewed are the prefixes of what leads to sealed facts, in the order of the walk: the facts themselves, and the marks
 // of those that are settled and whose callback is pending.
-var renewed = []byte{keyOpen, keyCalls}
+var renewed = []byte{keyPending, keyRunning, keyCalls}
 
 // renewSome seals some facts anew, in a commit of its own, and when these were the last ones forgets the old keys. When
 // it fails, what lies on the disk can be opened as before.
