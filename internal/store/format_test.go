@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"strings"
@@ -102,5 +103,37 @@ func TestAnUpgradeRefusesWhatIsDamaged(t *testing.T) {
 		if format, moved := Layout(t, "s", disk); format != formatLine(1) || moved != 0 {
 			t.Errorf("it says %q, and %d are moved", format, moved)
 		}
+	}
+}
+
+// What an upgrade moves is sealed where it comes to lie, in a commit that counts.
+func TestAnUpgradeSealsWhatItMoves(t *testing.T) {
+	disk := vfs.NewMem()
+	s := opened(t, disk, 0)
+	f := secretive(1)
+	f.State = record.StateRunning
+	committed(t, s, record.FutureChange{Is: f})
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	before := s.head.serial
+	if n := Downgrade(t, "s", disk); n != 1 {
+		t.Fatalf("%d futures are running", n)
+	}
+	s = opened(t, disk, 0)
+	wantRequest(t, s, f)
+	if h, err := s.lastHead(); h != s.head || h.serial != before+1 || h.position != 1 || err != nil {
+		t.Errorf("head %+v, stored %+v, %v, after commit %d", s.head, h, err, before)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range filesOf(t, disk) {
+		if bytes.Contains(text, []byte(secretText)) {
+			t.Errorf("the secret is in %s", name)
+		}
+	}
+	if format, moved := Layout(t, "s", disk); format != formatLine(formatVersion) || moved != 1 {
+		t.Errorf("it says %q, and %d are moved", format, moved)
 	}
 }
