@@ -15,9 +15,8 @@ import (
 	"github.com/awaitd/awaitd/internal/record"
 )
 
-// formatVersion is the version of the folder: which files lie where, and what keys mean (keys.go).
-// Format 1, which is upgraded, had the facts of running futures under keyPending, and nothing in what lies under
-// keyRunning.
+// formatVersion is the version of the folder: which files lie where, and what keys mean (keys.go). In format 1, which
+// is upgraded, the facts of running futures lie under keyPending, and what lies under keyRunning is empty.
 const formatVersion = 2
 
 const (
@@ -78,9 +77,9 @@ func writeFormat(dir string, disk vfs.FS) error {
 //
 // The format comes first, durably, so that a server which knows only format 1 refuses the folder from then on: it would
 // not find the facts that are moved. Then each commit moves some facts as a whole. It counts like every other, so that
-// the head, the chain of commits and the high-water mark agree after a crash at any point, and needs no sync of its own:
+// the head, the chain of commits and the high-water mark agree after a crash at any point. It needs no sync of its own:
 // one that is lost is made again at the next start, because what is still to be moved shows in the entries themselves.
-// Nothing is changed when one of them is damaged.
+// Before all that, every fact that is to be moved is read: a store in which one is damaged stays one of format 1.
 func (s *Store) upgrade(o Options, d *disk) error {
 	version, err := readFormat(o.Dir, o.FS)
 	if err != nil {

@@ -25,9 +25,9 @@ import (
 //	w <place> <n>                  the n-th leaf of what a future waits for, decided before the whole is
 //	x <expires> <serial> <n>       keys of facts that are forgotten at that time: a list, the n-th of a commit
 //
-// The fact moves with the future's life, and there is no index beside it: a life that starts at once costs the writes of
-// the running fact, its removal, the settled fact and a place in a list. Who lists futures reads facts in the order in
-// which they lie, and a restart reads the open ones and nothing else.
+// The fact moves with the future's life, and there is no index beside it: a life that starts at once costs the writes
+// of the running fact, its removal, the settled fact and a place in a list. Who lists futures reads facts in the order
+// in which they lie, and a restart reads the open ones and nothing else.
 //
 // In format 1 the facts of running futures lay with those of pending ones, and r <place> was empty (format.go).
 const (

@@ -87,7 +87,7 @@ type part struct {
 	more   bool
 }
 
-// merge walks the places below before, or all if it is nil. It must be closed before the view.
+// merge walks the places below before, or all if it is nil. The walk must be closed before the view.
 func merge(v view, prefixes []string, before []byte, reverse bool) *merged {
 	m := &merged{reverse: reverse, current: -1}
 	for _, prefix := range prefixes {

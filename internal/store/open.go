@@ -52,8 +52,8 @@ const (
 var ErrInUse = errors.New("store: in use by another server")
 
 // Open opens the store in a folder, and makes it when the folder is new. One of an earlier format is upgraded, and then
-// refused by earlier versions. Errors: ErrInUse, ErrFormat (a later version wrote it, or something else), ErrDamaged (what
-// was acknowledged is not all there), ErrFull.
+// refused by earlier versions. Errors: ErrInUse, ErrFormat (a later version wrote it, or something else), ErrDamaged
+// (what was acknowledged is not all there), ErrFull.
 func Open(o Options) (*Store, error) {
 	if o.FS == nil {
 		o.FS = vfs.Default
