@@ -13,8 +13,8 @@ import (
 	"github.com/awaitd/awaitd/internal/record"
 )
 
-// Downgrade makes a store that is closed one of format 1, as a server of that format would have left it. It returns how
-// many running futures it holds.
+// Downgrade makes a store that is closed one of format 1, in one commit, as a server of that format would have left it.
+// It returns how many running futures it holds.
 func Downgrade(t *testing.T, dir string, disk vfs.FS) (running int) {
 	t.Helper()
 	r, err := openRing(Options{Dir: dir, FS: disk})
@@ -22,16 +22,27 @@ func Downgrade(t *testing.T, dir string, disk vfs.FS) (running int) {
 		t.Fatal(err)
 	}
 	db := bare(t, dir, disk)
+	stored, closer, err := db.Get([]byte{keyHead})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := decodeHead(stored)
+	h.serial++
+	b := db.NewBatch()
+	if err = errors.Join(err, closer.Close(), b.Set([]byte{keyHead}, h.append(nil), nil)); err != nil {
+		t.Fatal(err)
+	}
 	visitRunning(t, db, func(key, value []byte) {
 		fact, err := r.open(nil, key, value)
 		old := append([]byte{keyPending}, key[1:]...)
-		b := db.NewBatch()
-		err = errors.Join(err, b.Set(old, r.seal(nil, old, fact), nil), b.Set(key, nil, nil), b.Commit(pebble.Sync))
-		if err != nil {
+		if err = errors.Join(err, b.Set(old, r.seal(nil, old, fact), nil), b.Set(key, nil, nil)); err != nil {
 			t.Fatal(err)
 		}
 		running++
 	})
+	if err := b.Commit(pebble.Sync); err != nil {
+		t.Fatal(err)
+	}
 	f, err := disk.Create(disk.PathJoin(dir, formatName), vfs.WriteCategoryUnspecified)
 	if err == nil {
 		_, err = f.Write([]byte(formatLine(1)))
@@ -116,7 +127,7 @@ func TestAnUpgradeSealsWhatItMoves(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	before := s.head.serial
+	before := s.head.serial + 1
 	if n := Downgrade(t, "s", disk); n != 1 {
 		t.Fatalf("%d futures are running", n)
 	}
