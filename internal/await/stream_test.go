@@ -107,7 +107,8 @@ func TestAStreamOfAWait(t *testing.T) {
 // A stream shows nothing that a crash could still take back, and what one commit made durable all at once.
 func TestAStreamShowsOnlyWhatIsDurable(t *testing.T) {
 	inHouse(t, small(), func(h *house) {
-		st := h.stream(StreamRequest{WaitRequest: WaitRequest{For: h.expr(`{"all":["event:a","event:b","event:c"]}`)}})
+		all := h.expr(`{"all":["event:a","event:b","event:c","event:d"]}`)
+		st := h.stream(StreamRequest{WaitRequest: WaitRequest{For: all}})
 		event := h.stream(StreamRequest{Event: "a"})
 		h.store.hold()
 		set := func(name string) {
@@ -117,15 +118,16 @@ func TestAStreamShowsOnlyWhatIsDurable(t *testing.T) {
 			synctest.Wait()
 		}
 		set("a") // its commit is held
-		set("b") // this comes with the next
-		set("c")
+		set("b") // so is this one
+		set("c") // this comes with the next
+		set("d")
 		h.wantHears(st, "")
 		h.wantHears(event, "")
 		h.store.letGo(true)
-		h.wantHears(st, "event:a; ")
+		h.wantHears(st, "event:a; event:b; ")
 		h.wantHears(event, "a 1; ")
 		h.store.letGo(false)
-		h.wantHears(st, "event:b; event:c; satisfied: event:a event:b event:c; over")
+		h.wantHears(st, "event:c; event:d; satisfied: event:a event:b event:c event:d; over")
 	})
 }
 

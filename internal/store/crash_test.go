@@ -19,6 +19,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"pgregory.net/rapid"
 
+	"github.com/awaitd/awaitd/internal/record"
 	"github.com/awaitd/awaitd/internal/store"
 )
 
@@ -146,23 +147,38 @@ func (s *script) live(w *world, turns int) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, opened.Close()) }()
+	var last *record.Batch
+	var underWay []<-chan error
+	acknowledge := func(atMost int) error {
+		for ; len(underWay) > atMost; underWay = underWay[1:] {
+			if err := <-underWay[0]; err != nil {
+				for _, later := range append(underWay[1:], begin(opened, last)) {
+					if <-later == nil {
+						return fmt.Errorf("%w with: %w", errAcknowledged, err)
+					}
+				}
+				return err
+			}
+			s.acknowledge()
+		}
+		return nil
+	}
 	for range turns {
 		b, err := w.turn(6, keepIn(opened))
 		if err != nil {
-			return err
+			return errors.Join(err, acknowledge(0))
 		}
 		s.ask(w)
-		if err := commit(opened, b); err != nil {
-			// Nothing is acknowledged after what was not.
-			if again := commit(opened, b); again == nil {
-				return fmt.Errorf("a commit went well after one failed with: %w", err)
-			}
+		last, underWay = b, append(underWay, begin(opened, b))
+		if err := acknowledge(w.choose(2)); err != nil {
 			return err
 		}
-		s.acknowledge()
 	}
-	return nil
+	return acknowledge(0)
 }
+
+// errAcknowledged says that something was acknowledged after what was not.
+var errAcknowledged = errors.New("a commit went well after one failed")
 
 func (s *script) ask(w *world) {
 	s.mu.Lock()
@@ -176,18 +192,25 @@ func (s *script) acknowledge() {
 	s.acked++
 }
 
-// stands is how many commits were acknowledged, and the worlds of all that were asked for.
-func (s *script) stands() (acked int, worlds []*world) {
+// acknowledged is how many commits were.
+func (s *script) acknowledged() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.acked, s.worlds
+	return s.acked
+}
+
+// asked are the worlds of all commits that were asked for, by position.
+func (s *script) asked() []*world {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.worlds
 }
 
 // demand opens a store from a disk and demands that it holds exactly what it did after one of the commits, from the
-// last that was acknowledged to the last that was asked for. It returns which.
-func (s *script) demand(t *testing.T, what string, disk vfs.FS) (position int) {
+// last that had been acknowledged to the last that was asked for. It returns which.
+func (s *script) demand(t *testing.T, what string, disk vfs.FS, acked int) (position int) {
 	t.Helper()
-	acked, worlds := s.stands()
+	worlds := s.asked()
 	opened, err := openOn(disk)
 	if err != nil {
 		t.Errorf("%s: %v", what, err)
@@ -254,13 +277,14 @@ func (o *outages) MaybeError(op errorfs.Op) error {
 }
 
 func (o *outages) look(op errorfs.Op, percent int) {
+	acked := o.script.acknowledged() // before the power fails: others go on meanwhile
 	disk := o.disk.after(percent, o.random)
 	sum := sumOf(o.t, disk)
 	what := fmt.Sprintf("operation %d (%v of %s), %d %% survive", o.ops, op.Kind, op.Path, percent)
 	position, known := o.found[sum]
 	if !known {
-		o.found[sum] = o.script.demand(o.t, what, disk)
-	} else if acked, _ := o.script.stands(); position < acked {
+		o.found[sum] = o.script.demand(o.t, what, disk, acked)
+	} else if position < acked {
 		o.t.Errorf("%s: at commit %d, acknowledged were %d", what, position, acked)
 	}
 }

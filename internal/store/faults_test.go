@@ -53,14 +53,17 @@ func TestWhateverOperationFailsNothingAcknowledgedIsLost(t *testing.T) {
 		f := &failing{with: syscall.EIO, pick: func(i int, _ errorfs.Op) bool { return i == n }}
 		s := &script{disk: errorfs.Wrap(disk, f)}
 		err := s.run(1, 14)
+		if errors.Is(err, errAcknowledged) {
+			t.Errorf("%s: %v", f.where, err)
+		}
 		if f.where == "" {
 			if err != nil || n < 100 {
 				t.Fatalf("nothing failed at %d: %v", n, err)
 			}
 			return
 		}
-		s.demand(t, f.where, disk.after(0, nil))
-		s.demand(t, f.where, disk)
+		s.demand(t, f.where, disk.after(0, nil), s.acknowledged())
+		s.demand(t, f.where, disk, s.acknowledged())
 		if t.Failed() {
 			return
 		}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"log/slog"
 	"time"
@@ -66,13 +67,16 @@ var renewed = []byte{keyPending, keyRunning, keyCalls}
 func (s *Store) renewSome() {
 	n := &s.renewal
 	h := s.head.after(&record.Batch{Position: s.head.position}, nil)
-	last, err := s.sealAnew(h)
+	last := false
+	err := s.backend.flush() // it is alone: what it reads is durable
 	if err == nil {
-		s.backend.apply(h.serial, func(failed error) {
-			if err = failed; err == nil {
-				s.head = h
-			}
-		})
+		last, err = s.sealAnew(h)
+	}
+	if err == nil {
+		s.head = h
+		var failed error
+		s.backend.apply(h.serial, func(err error) { failed = err })
+		err = cmp.Or(s.backend.flush(), failed)
 	}
 	if err == nil && !last {
 		return
