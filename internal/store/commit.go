@@ -80,14 +80,11 @@ func (s *Store) write(b *record.Batch) (head, record.Time, error) {
 		w.leave(c.Was, c.Is)
 		s.renewal.due = s.renewal.due || c.Is == nil || c.Is.State.Settled()
 	}
-	for _, c := range b.Futures {
-		if c.Is != nil && !c.Is.State.Settled() {
-			w.fact(c.Was, c.Is)
-		}
-	}
-	for _, c := range b.Futures {
-		if c.Is != nil && c.Is.State.Settled() {
-			w.fact(c.Was, c.Is)
+	for _, letter := range []byte{keyPending, keyRunning, keySettled} {
+		for _, c := range b.Futures {
+			if c.Is != nil && factPrefix(c.Is.State)[0] == letter {
+				w.fact(c.Was, c.Is)
+			}
 		}
 	}
 	for _, e := range b.Events {
@@ -160,8 +157,7 @@ func (w *writing) fact(was, is *record.Future) {
 			w.kept = append(w.kept, ref)
 		}
 	}
-	w.index(runsPrefix, running(was), running(is))
-	w.index(callsPrefix, was.CallbackPending(), is.CallbackPending())
+	w.calls(was.CallbackPending(), is.CallbackPending())
 	w.value = record.AppendFuture(w.value[:0], is)
 	key := w.key(factPrefix(is.State))
 	if is.State.Settled() && !is.CallbackPending() {
@@ -174,17 +170,15 @@ func (w *writing) fact(was, is *record.Future) {
 	}
 }
 
-// index keeps the places of those futures for which something is true.
-func (w *writing) index(prefix string, was, is bool) {
+// calls keeps the places of those futures whose callback is pending.
+func (w *writing) calls(was, is bool) {
 	switch {
 	case is && !was:
-		w.set(w.key(prefix), nil)
+		w.set(w.key(callsPrefix), nil)
 	case was && !is:
-		w.remove(w.key(prefix))
+		w.remove(w.key(callsPrefix))
 	}
 }
-
-func running(f *record.Future) bool { return f != nil && f.State == record.StateRunning }
 
 // create writes what leads to a future all its life.
 func (w *writing) create(f *record.Future) {
@@ -206,8 +200,7 @@ func (w *writing) forget(f *record.Future) {
 		w.remove(w.label(l))
 	}
 	w.dropBody(f)
-	w.index(runsPrefix, running(f), false)
-	w.index(callsPrefix, f.CallbackPending(), false)
+	w.calls(f.CallbackPending(), false)
 	w.remove(w.key(factPrefix(f.State)))
 }
 

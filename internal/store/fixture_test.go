@@ -22,10 +22,9 @@ import (
 
 var update = flag.Bool("update", false, "write the store of this format into testdata; only when the format is new")
 
-const (
-	fixture      = "testdata/format-1"
-	fixtureHolds = "testdata/format-1.json"
-)
+// fixtures are stores that servers of each format have left; beside each lies a file that says what it holds. The last
+// is of this format.
+var fixtures = []string{"testdata/format-1", "testdata/format-2"}
 
 // holds is everything in a store, as the file beside a fixture says it.
 type holds struct {
@@ -107,15 +106,22 @@ func holdsOf(t *testing.T, s *store.Store) holds {
 }
 
 // A store that an earlier version wrote is opened, and holds what it held.
-func TestAStoreOfFormat1IsRead(t *testing.T) {
+func TestAStoreOfEachFormatIsRead(t *testing.T) {
 	if *update {
-		makeFixture(t)
+		makeFixture(t, fixtures[len(fixtures)-1])
 	}
+	for _, fixture := range fixtures {
+		t.Run(filepath.Base(fixture), func(t *testing.T) { readFixture(t, fixture) })
+	}
+}
+
+func readFixture(t *testing.T, fixture string) {
+	t.Helper()
 	folder := filepath.Join(t.TempDir(), "copy")
 	if err := os.CopyFS(folder, os.DirFS(fixture)); err != nil {
 		t.Fatal(err)
 	}
-	text, err := os.ReadFile(fixtureHolds)
+	text, err := os.ReadFile(fixture + ".json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +152,8 @@ func TestAStoreOfFormat1IsRead(t *testing.T) {
 }
 
 // makeFixture writes a store with every kind of fact in it, in tables and in a log.
-func makeFixture(t *testing.T) {
+func makeFixture(t *testing.T, fixture string) {
+	t.Helper()
 	if err := os.RemoveAll(fixture); err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +177,7 @@ func makeFixture(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(fixtureHolds, append(text, '\n'), 0o600); err != nil {
+	if err := os.WriteFile(fixture+".json", append(text, '\n'), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }

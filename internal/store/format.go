@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -8,11 +9,15 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/awaitd/awaitd/internal/record"
 )
 
-// formatVersion is the version of the folder: which files lie where, and what keys mean (keys.go).
-const formatVersion = 1
+// formatVersion is the version of the folder: which files lie where, and what keys mean (keys.go). In format 1, which
+// is upgraded, the facts of running futures lie under keyPending, and what lies under keyRunning is empty.
+const formatVersion = 2
 
 const (
 	formatName = "FORMAT"
@@ -22,40 +27,43 @@ const (
 // ErrFormat says that a folder was written by another version, or by something else.
 var ErrFormat = errors.New("store: unknown format")
 
-// readFormat reports whether the folder holds a store. A store of another format is an error.
-func readFormat(dir string, disk vfs.FS) (exists bool, err error) {
+// readFormat reads the format of the store in a folder, 0 when there is none. One that is not known is an error.
+func readFormat(dir string, disk vfs.FS) (version int, err error) {
 	f, err := disk.Open(disk.PathJoin(dir, formatName))
 	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
+		return 0, nil
 	}
 	if err != nil {
-		return false, err
+		return 0, err
 	}
 	defer func() { _ = f.Close() }()
 	text, err := io.ReadAll(io.LimitReader(f, 100))
 	if err != nil {
-		return false, err
+		return 0, err
 	}
-	if string(text) == formatLine() {
-		return true, nil
+	for version := 1; version <= formatVersion; version++ {
+		if string(text) == formatLine(version) {
+			return version, nil
+		}
 	}
-	version, ok := strings.CutPrefix(strings.TrimSuffix(string(text), "\n"), formatText)
-	if _, err := strconv.Atoi(version); !ok || err != nil {
-		return false, fmt.Errorf("%w: its file %s says %q", ErrFormat, formatName, text)
+	number, ok := strings.CutPrefix(strings.TrimSuffix(string(text), "\n"), formatText)
+	if _, err := strconv.Atoi(number); !ok || err != nil {
+		return 0, fmt.Errorf("%w: its file %s says %q", ErrFormat, formatName, text)
 	}
-	return false, fmt.Errorf("%w: it is of format %s, this version of awaitd knows %d", ErrFormat, version, formatVersion)
+	const unknown = "%w: it is of format %s, this version of awaitd knows 1 to %d"
+	return 0, fmt.Errorf(unknown, ErrFormat, number, formatVersion)
 }
 
-func formatLine() string { return formatText + strconv.Itoa(formatVersion) + "\n" }
+func formatLine(version int) string { return formatText + strconv.Itoa(version) + "\n" }
 
-// writeFormat makes a folder a store. It is the last step of making one.
+// writeFormat makes a folder a store of this format. It is the last step of making one, and the first of an upgrade.
 func writeFormat(dir string, disk vfs.FS) error {
 	temporary := disk.PathJoin(dir, formatName+".part")
 	f, err := disk.Create(temporary, vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write([]byte(formatLine()))
+	_, err = f.Write([]byte(formatLine(formatVersion)))
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
@@ -63,6 +71,77 @@ func writeFormat(dir string, disk vfs.FS) error {
 		return err
 	}
 	return syncDir(dir, disk)
+}
+
+// upgrade makes a store of format 1 one of this format, or goes on with what a crash has cut short.
+//
+// The format comes first, durably, so that a server which knows only format 1 refuses the folder from then on: it would
+// not find the facts that are moved. Then each commit moves some facts as a whole. It counts like every other, so that
+// the head, the chain of commits and the high-water mark agree after a crash at any point. One that is lost is made
+// again at the next start, because what is still to be moved shows in the entries themselves.
+// Before all that, every fact that is to be moved is read: a store in which one is damaged stays one of format 1.
+func (s *Store) upgrade(o Options, d *disk) error {
+	version, err := readFormat(o.Dir, o.FS)
+	if err != nil {
+		return err
+	}
+	places, err := d.unmoved()
+	if err == nil && version < formatVersion {
+		err = writeFormat(o.Dir, o.FS)
+	}
+	for len(places) > 0 && err == nil {
+		places, err = s.moveSome(places)
+	}
+	return err
+}
+
+// unmoved are the places of running futures whose facts lie with those of pending ones, and can be read there. It opens
+// no fact that is moved.
+func (d *disk) unmoved() (places [][]byte, err error) {
+	v := d.view()
+	defer v.close()
+	bounds := &pebble.IterOptions{LowerBound: []byte{keyRunning}, UpperBound: []byte{keyRunning + 1}}
+	entries, err := d.db.NewIter(bounds)
+	if err != nil {
+		return nil, err
+	}
+	for more := entries.First(); more && err == nil; more = entries.Next() {
+		var value []byte
+		if value, err = entries.ValueAndErr(); err == nil && len(value) == 0 {
+			place := bytes.Clone(entries.Key()[1:])
+			places = append(places, place)
+			_, err = unmovedAt(v, place)
+		}
+	}
+	return places, errors.Join(err, entries.Close())
+}
+
+// unmovedAt is the fact of a running future that lies with those of pending ones, encoded.
+func unmovedAt(v view, place []byte) ([]byte, error) {
+	fact, err := v.get(append([]byte{keyPending}, place...))
+	if err == nil && fact == nil {
+		err = fmt.Errorf("%w: future %s is running, and not there", ErrDamaged, idAt(place))
+	}
+	return fact, err
+}
+
+// moveSome moves the first of these facts, in a commit of its own, and returns the places of the rest.
+func (s *Store) moveSome(places [][]byte) (rest [][]byte, err error) {
+	h := s.head.after(&record.Batch{Position: s.head.position}, nil)
+	w := &s.writing
+	w.begin(s.backend.begin(), &h)
+	v := s.backend.view()
+	defer v.close()
+	for count, size := 0, 0; len(places) > 0 && count < renewFactsMax && size <= renewBytesMax; count++ {
+		fact, err := unmovedAt(v, places[0])
+		if err != nil {
+			return nil, err
+		}
+		w.place, places, size = append(w.place[:0], places[0]...), places[1:], size+len(fact)
+		w.seal(w.key(factPrefix(record.StateRunning)), fact) // it opens at its own key alone
+		w.remove(w.key(factPrefix(record.StatePending)))
+	}
+	return places, s.applyAlone(h)
 }
 
 func syncDir(dir string, disk vfs.FS) error {

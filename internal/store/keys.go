@@ -11,11 +11,11 @@ import (
 // The key space. All numbers are big-endian, so that byte order is number order.
 //
 //	h                              the head: what is true of the store as a whole (head.go)
-//	o <place>                      the fact of a future that is pending or running
+//	o <place>                      the fact of a pending future
+//	r <place>                      the fact of a running future
 //	s <state> <place>              the fact of a settled future
 //	i <id>                         the time in the place of a future whose id does not tell it
 //	l <key> 00 <value> 00 <place>  futures by label
-//	r <place>                      a future that is running
 //	c <place>                      a settled future whose callback is pending
 //	b <ref>                        a body that lies in a file of its own and belongs to a future
 //	e <name>                       the fact of an event
@@ -25,16 +25,18 @@ import (
 //	w <place> <n>                  the n-th leaf of what a future waits for, decided before the whole is
 //	x <expires> <serial> <n>       keys of facts that are forgotten at that time: a list, the n-th of a commit
 //
-// The fact moves with the future's life, and there is no index beside it: a whole life costs the writes of the open
-// fact, its removal, the settled fact and a place in a list. Who lists futures reads facts in the order in which they
-// lie, and a restart reads the open ones and nothing else.
+// The fact moves with the future's life, and there is no index beside it: a life that starts at once costs the writes
+// of the running fact, its removal, the settled fact and a place in a list. Who lists futures reads facts in the order
+// in which they lie, and a restart reads the open ones and nothing else.
+//
+// In format 1 the facts of running futures lay with those of pending ones, and r <place> was empty (format.go).
 const (
 	keyHead    = 'h'
-	keyOpen    = 'o'
+	keyPending = 'o'
+	keyRunning = 'r'
 	keySettled = 's'
 	keyTime    = 'i'
 	keyLabel   = 'l'
-	keyRuns    = 'r'
 	keyCalls   = 'c'
 	keyBody    = 'b'
 	keyEvent   = 'e'
@@ -115,22 +117,21 @@ func factPrefix(state record.State) string { return factPrefixes[state] }
 
 var factPrefixes = [...]string{
 	record.StatePending:   "o",
-	record.StateRunning:   "o",
+	record.StateRunning:   "r",
 	record.StateSucceeded: "s\x03",
 	record.StateFailed:    "s\x04",
 	record.StateCancelled: "s\x05",
 }
 
-// runsPrefix and callsPrefix are the prefixes of the places of futures that are running, and of settled ones whose
-// callback is pending: few among many.
-const (
-	runsPrefix  = string(keyRuns)
-	callsPrefix = string(keyCalls)
-)
+// callsPrefix is the prefix of the places of settled futures whose callback is pending: few among many.
+const callsPrefix = string(keyCalls)
+
+// unsettled are the prefixes under which facts of futures lie that are not settled.
+var unsettled = []string{factPrefixes[record.StatePending], factPrefixes[record.StateRunning]}
 
 // everywhere are the prefixes under which facts of futures lie, the likeliest first.
 var everywhere = []string{
-	factPrefixes[record.StateSucceeded], factPrefixes[record.StatePending],
+	factPrefixes[record.StateSucceeded], factPrefixes[record.StatePending], factPrefixes[record.StateRunning],
 	factPrefixes[record.StateFailed], factPrefixes[record.StateCancelled],
 }
 

@@ -23,7 +23,7 @@ func (s *Store) Futures(q record.FutureQuery) (page []*record.Future, next strin
 	}
 	v := s.backend.view()
 	defer v.close()
-	m := order.newest(v, before)
+	m := merge(v, order.prefixes, before, true)
 	var last []byte
 	for seen := 0; err == nil && m.next(); seen++ {
 		if len(page) == q.Limit || seen == ScanMax {
@@ -54,8 +54,6 @@ func orderOf(q record.FutureQuery) order {
 	switch {
 	case q.Label != nil:
 		return order{keyLabel, []string{string(appendLabel(nil, *q.Label))}, false}
-	case q.State == record.StateRunning:
-		return order{keyRuns, []string{runsPrefix}, false}
 	case q.State != 0:
 		return order{factPrefix(q.State)[0], []string{factPrefix(q.State)}, true}
 	default:
@@ -76,10 +74,11 @@ func matches(f *record.Future, q record.FutureQuery) bool {
 		(f.ExpiresAt == 0 || f.ExpiresAt > q.Exists)
 }
 
-// merged walks several prefixes as one, from the newest place to the oldest.
+// merged walks several prefixes as one, by place.
 type merged struct {
 	parts   []part
-	current int // the part that stands on the newest place; -1 before the first
+	reverse bool // from the newest place to the oldest; else from the oldest
+	current int  // the part that stands on the next place; -1 before the first
 }
 
 type part struct {
@@ -88,14 +87,15 @@ type part struct {
 	more   bool
 }
 
-func (o order) newest(v view, before []byte) *merged {
-	m := &merged{current: -1}
-	for _, prefix := range o.prefixes {
+// merge walks the places below before, or all if it is nil. The walk must be closed before the view.
+func merge(v view, prefixes []string, before []byte, reverse bool) *merged {
+	m := &merged{reverse: reverse, current: -1}
+	for _, prefix := range prefixes {
 		to := end([]byte(prefix))
 		if before != nil {
 			to = append([]byte(prefix), before...)
 		}
-		c := v.scan([]byte(prefix), to, true)
+		c := v.scan([]byte(prefix), to, reverse)
 		m.parts = append(m.parts, part{c, len(prefix), c.next()})
 	}
 	return m
@@ -108,7 +108,7 @@ func (m *merged) next() bool {
 	}
 	m.current = -1
 	for i, p := range m.parts {
-		if p.more && (m.current < 0 || bytes.Compare(p.place(), m.place()) > 0) {
+		if p.more && (m.current < 0 || m.reverse == (bytes.Compare(p.place(), m.place()) > 0)) {
 			m.current = i
 		}
 	}

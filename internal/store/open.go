@@ -51,8 +51,9 @@ const (
 // ErrInUse says that another server has the folder open.
 var ErrInUse = errors.New("store: in use by another server")
 
-// Open opens the store in a folder, and makes it when the folder is new. Errors: ErrInUse, ErrFormat (another version
-// wrote it), ErrDamaged (what was acknowledged is not all there), ErrFull.
+// Open opens the store in a folder, and makes it when the folder is new. One of an earlier format is upgraded, and then
+// refused by earlier versions. Errors: ErrInUse, ErrFormat (a later version wrote it, or something else), ErrDamaged
+// (what was acknowledged is not all there), ErrFull.
 func Open(o Options) (*Store, error) {
 	if o.FS == nil {
 		o.FS = vfs.Default
@@ -121,6 +122,9 @@ func open(o Options) (_ *Store, err error) {
 	if s.head.serial != serial {
 		return nil, fmt.Errorf("%w: commit %d is the last, %d was found before", ErrDamaged, s.head.serial, serial)
 	}
+	if err := s.upgrade(o, d); err != nil {
+		return nil, err
+	}
 	if err := kept.sweep(s.owns); err != nil {
 		return nil, err
 	}
@@ -146,7 +150,7 @@ func (o *Options) lock() (io.Closer, error) {
 // check demands that all is there that should be, and makes what a new store consists of. It returns the serial of
 // the last commit.
 func (o *Options) check() (serial uint64, err error) {
-	exists, err := readFormat(o.Dir, o.FS)
+	format, err := readFormat(o.Dir, o.FS)
 	if err != nil {
 		return 0, err
 	}
@@ -154,7 +158,7 @@ func (o *Options) check() (serial uint64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	begun := false // Pebble's part is there
+	exists, begun := format != 0, false // begun: Pebble's part is there
 	if _, err := o.FS.Stat(o.path(pebbleName)); err == nil {
 		about, err := pebble.Peek(o.path(pebbleName), o.FS)
 		if err != nil {

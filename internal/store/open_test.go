@@ -76,7 +76,8 @@ func says(err error, all ...string) bool {
 // A store of a format that this version does not know is refused, whether it is a later one or no store at all.
 func TestAnUnknownFormatIsRefused(t *testing.T) {
 	for content, want := range map[string]string{
-		"awaitd store, format 2\n": "it is of format 2, this version of awaitd knows 1",
+		"awaitd store, format 0\n": "it is of format 0, this version of awaitd knows 1 to 2",
+		"awaitd store, format 3\n": "it is of format 3, this version of awaitd knows 1 to 2",
 		"awaitd store, format \n":  "its file FORMAT says",
 		"<html>":                   "its file FORMAT says",
 		"":                         "its file FORMAT says",

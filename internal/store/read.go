@@ -148,10 +148,10 @@ func (s *Store) Load(future func(*record.Future) error, event func(*record.Event
 	v := s.backend.view()
 	defer v.close()
 	n := 0
-	visit := func(letter byte, each func(key, stored []byte) error) (err error) {
-		entries := v.scan([]byte{letter}, []byte{letter + 1}, false)
+	visit := func(prefixes []string, each func(place, stored []byte) error) (err error) {
+		entries := merge(v, prefixes, nil, false)
 		for err == nil && entries.next() {
-			if err = each(entries.key()[1:], entries.value()); err != nil {
+			if err = each(entries.place(), entries.value()); err != nil {
 				break
 			}
 			if n++; n%progressEvery == 0 && progress != nil {
@@ -160,7 +160,7 @@ func (s *Store) Load(future func(*record.Future) error, event func(*record.Event
 		}
 		return errors.Join(err, entries.close())
 	}
-	err := visit(keyOpen, func(place, stored []byte) error {
+	err := visit(unsettled, func(place, stored []byte) error {
 		f, err := decodeAt(place, stored)
 		if err != nil {
 			return err
@@ -168,7 +168,7 @@ func (s *Store) Load(future func(*record.Future) error, event func(*record.Event
 		return future(f)
 	})
 	if err == nil {
-		err = visit(keyCalls, func(place, _ []byte) error {
+		err = visit([]string{callsPrefix}, func(place, _ []byte) error {
 			f, err := find(v, place)
 			if err == nil && f == nil {
 				err = fmt.Errorf("%w: a callback is pending of a future that is not there", record.ErrCorrupt)
@@ -182,7 +182,7 @@ func (s *Store) Load(future func(*record.Future) error, event func(*record.Event
 	if err != nil {
 		return err
 	}
-	err = visit(keyEvent, func(name, stored []byte) error {
+	err = visit([]string{string(keyEvent)}, func(name, stored []byte) error {
 		e, err := decodeEvent(string(name), stored)
 		if err != nil {
 			return err

@@ -60,7 +60,7 @@ func (n *renewal) begin(now time.Time) { n.due, n.began, n.from = false, now, []
 
 // renewed are the prefixes of what leads to sealed facts, in the order of the walk: the facts themselves, and the marks
 // of those that are settled and whose callback is pending.
-var renewed = []byte{keyOpen, keyCalls}
+var renewed = []byte{keyPending, keyRunning, keyCalls}
 
 // renewSome seals some facts anew, in a commit of its own, and when these were the last ones forgets the old keys. When
 // it fails, what lies on the disk can be opened as before.
@@ -73,10 +73,7 @@ func (s *Store) renewSome() {
 		last, err = s.sealAnew(h)
 	}
 	if err == nil {
-		s.head = h
-		var failed error
-		s.backend.apply(h.serial, func(err error) { failed = err })
-		err = cmp.Or(s.backend.flush(), failed)
+		err = s.applyAlone(h)
 	}
 	if err == nil && !last {
 		return
@@ -89,6 +86,14 @@ func (s *Store) renewSome() {
 	}
 	now := time.Now()
 	n.from, n.next = nil, now.Add(max(n.every, renewShare*now.Sub(n.began)))
+}
+
+// applyAlone applies the commit that was put together, with no other under way, and waits until it is durable.
+func (s *Store) applyAlone(h head) error {
+	s.head = h
+	var failed error
+	s.backend.apply(h.serial, func(err error) { failed = err })
+	return cmp.Or(s.backend.flush(), failed)
 }
 
 // forget forgets the keys, if what is sealed anew is durable. Else what lies on the disk may need the old ones.

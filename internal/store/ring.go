@@ -133,7 +133,12 @@ func (r *ring) seal(b, place, value []byte) []byte {
 
 // isSealed reports whether what lies at a key is sealed. Only facts of futures are.
 func isSealed(key, value []byte) bool {
-	return (key[0] == keyOpen || key[0] == keySettled) && len(value) > 0 && value[0] == sealed
+	switch key[0] {
+	case keyPending, keyRunning, keySettled:
+		return len(value) > 0 && value[0] == sealed
+	default:
+		return false
+	}
 }
 
 // open appends to b what was sealed for this place.

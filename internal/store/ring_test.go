@@ -215,6 +215,9 @@ func TestKeysAreForgottenWhileOthersStayOpen(t *testing.T) {
 	var changes []record.FutureChange
 	for n := range 3*renewFactsMax + 7 {
 		open = append(open, secretive(n))
+		if n%2 == 1 {
+			open[n].State = record.StateRunning
+		}
 		changes = append(changes, record.FutureChange{Is: open[n]})
 	}
 	committed(t, s, changes...)
@@ -228,7 +231,7 @@ func TestKeysAreForgottenWhileOthersStayOpen(t *testing.T) {
 			t.Errorf("who began to read before: %v %v", f, err)
 		}
 		old.close()
-		for _, f := range []*record.Future{open[0], open[len(open)/2], open[len(open)-1]} {
+		for _, f := range []*record.Future{open[0], open[1], open[len(open)/2], open[len(open)-1]} {
 			wantRequest(t, s, f)
 		}
 	}
@@ -449,8 +452,8 @@ func TestWhatAnOlderVersionWroteIsSealed(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	db := bare(t, disk)
-	place := append([]byte{keyOpen}, appendPlace(nil, f.ID, f.CreatedAt)...)
+	db := bare(t, "s", disk)
+	place := append([]byte{keyPending}, appendPlace(nil, f.ID, f.CreatedAt)...)
 	err := errors.Join(db.Set(place, record.EncodeFuture(f), pebble.Sync), db.Close(), disk.Remove("s/"+ringName))
 	if err != nil {
 		t.Fatal(err)
@@ -460,7 +463,7 @@ func TestWhatAnOlderVersionWroteIsSealed(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	db = bare(t, disk)
+	db = bare(t, "s", disk)
 	value, closer, err := db.Get(place)
 	if err != nil || value[0] != sealed {
 		t.Errorf("it is not sealed: %q %v", value, err)
@@ -471,10 +474,10 @@ func TestWhatAnOlderVersionWroteIsSealed(t *testing.T) {
 }
 
 // bare is the Pebble of a store that is closed.
-func bare(t *testing.T, disk vfs.FS) *pebble.DB {
+func bare(t *testing.T, dir string, disk vfs.FS) *pebble.DB {
 	t.Helper()
 	options := pebbleOptions(Options{Log: slog.New(slog.DiscardHandler)}, disk, func(err error) { t.Error(err) })
-	db, err := pebble.Open("s/pebble", options)
+	db, err := pebble.Open(disk.PathJoin(dir, pebbleName), options)
 	if err != nil {
 		t.Fatal(err)
 	}

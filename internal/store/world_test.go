@@ -124,7 +124,7 @@ func (w *world) some(touched map[string]bool, want func(*record.Future) bool) *r
 func open(f *record.Future) bool    { return !f.State.Settled() }
 func settled(f *record.Future) bool { return f.State.Settled() }
 
-// goOn starts a future or ends it.
+// goOn starts a future, has it wait for another start, or ends it.
 func (w *world) goOn(b *record.Batch, touched map[string]bool, keep func(string) (record.Body, error)) error {
 	was := w.some(touched, open)
 	if was == nil {
@@ -135,6 +135,9 @@ func (w *world) goOn(b *record.Batch, touched map[string]bool, keep func(string)
 	switch w.choose(4) {
 	case 0:
 		is.State, is.StartedAt = record.StateRunning, w.at
+		if was.State == record.StateRunning {
+			is.State = record.StatePending
+		}
 	case 1:
 		is.State, is.SettledAt, is.ExpiresAt = record.StateFailed, w.at, w.at+100+record.Time(w.choose(400))
 		is.Failure = &record.Failure{Type: record.FailDNS, Message: "no such host"}
@@ -266,6 +269,9 @@ func (w *world) inLists(s *store.Store) (string, error) {
 				return "", err
 			}
 			for _, f := range page {
+				if got[f.ID] != nil {
+					return fmt.Sprintf("list of %+v: %s is there twice", q, f.ID), nil
+				}
 				got[f.ID] = f
 			}
 			if q.After = next; next == "" {
@@ -282,8 +288,9 @@ func (w *world) inLists(s *store.Store) (string, error) {
 // inRest looks at what a restart reads, and at keys.
 func (w *world) inRest(s *store.Store) (string, error) {
 	gotOpen, gotEvents := map[string]*record.Future{}, map[string]*record.Event{}
+	loaded := 0
 	err := s.Load(
-		func(f *record.Future) error { gotOpen[f.ID] = f; return nil },
+		func(f *record.Future) error { gotOpen[f.ID] = f; loaded++; return nil },
 		func(e *record.Event) error { gotEvents[e.Name] = e; return nil }, nil,
 	)
 	if err != nil {
@@ -291,8 +298,8 @@ func (w *world) inRest(s *store.Store) (string, error) {
 	}
 	wantOpen := maps.Clone(w.futures)
 	maps.DeleteFunc(wantOpen, func(_ string, f *record.Future) bool { return f.State.Settled() })
-	if diff := differ(wantOpen, gotOpen); diff != "" {
-		return "loaded:\n" + diff, nil
+	if diff := differ(wantOpen, gotOpen); diff != "" || loaded != len(gotOpen) {
+		return fmt.Sprintf("loaded %d:\n%s", loaded, diff), nil
 	}
 	if diff := differ(w.events, gotEvents); diff != "" {
 		return "events:\n" + diff, nil

@@ -50,6 +50,64 @@ func mergedByTime(t *testing.T, s *store.Store) {
 	}
 }
 
+// open demands which futures are listed as pending, which as running, and which a restart reads.
+func open(t *testing.T, s *store.Store, pending, running, loaded string) {
+	t.Helper()
+	if got := list(t, s, record.FutureQuery{State: record.StatePending}); got != pending {
+		t.Errorf("pending: %q, want %q", got, pending)
+	}
+	if got := list(t, s, record.FutureQuery{State: record.StateRunning}); got != running {
+		t.Errorf("running: %q, want %q", got, running)
+	}
+	var all []*record.Future
+	visit := func(f *record.Future) error { all = append(all, f); return nil }
+	if err := s.Load(visit, func(*record.Event) error { return nil }, nil); err != nil || ids(all) != loaded {
+		t.Errorf("loaded: %q, %v, want %q", ids(all), err, loaded)
+	}
+}
+
+func retryMovesThereAndBack(t *testing.T, s *store.Store) {
+	pending, running := future(2, record.StatePending), future(2, record.StateRunning)
+	commit(t, s, create(future(1, record.StateRunning), pending, future(3, record.StatePending)))
+	open(t, s, "0003 0002", "0001", "0001 0002 0003")
+	change(t, s, pending, running)
+	open(t, s, "0003", "0002 0001", "0001 0002 0003")
+	change(t, s, running, pending)
+	open(t, s, "0003 0002", "0001", "0001 0002 0003")
+	change(t, s, pending, running)
+	again := future(2, record.StateRunning)
+	again.Version = 7
+	change(t, s, running, again)
+	open(t, s, "0003", "0002 0001", "0001 0002 0003")
+	got, err := s.Future(again.ID)
+	if diff := cmp.Diff(again, got); err != nil || diff != "" {
+		t.Errorf("%v\n%s", err, diff)
+	}
+	settled := future(2, record.StateFailed)
+	change(t, s, again, settled)
+	open(t, s, "0003", "0001", "0001 0003")
+	if got := list(t, s, record.FutureQuery{}); got != "0003 0002 0001" {
+		t.Errorf("all: %q", got)
+	}
+}
+
+func runningForgotten(t *testing.T, s *store.Store) {
+	one, two := future(1, record.StateRunning), future(2, record.StateRunning)
+	commit(t, s, create(one, two, future(3, record.StatePending)))
+	change(t, s, one, nil)
+	open(t, s, "0003", "0002", "0002 0003")
+	commit(t, s, &record.Batch{At: start, Dropped: []string{two.ID}})
+	open(t, s, "0003", "", "0003")
+	for _, f := range []*record.Future{one, two} {
+		if got, err := s.Future(f.ID); got != nil || err != nil {
+			t.Errorf("still there: %v, %v", got, err)
+		}
+	}
+	if n := s.Count(record.KindFetch, record.StateRunning); n != 0 {
+		t.Errorf("count = %d", n)
+	}
+}
+
 func forgottenByChange(t *testing.T, s *store.Store) {
 	for n := range 2 {
 		f := future(n, record.StatePending)

@@ -25,6 +25,8 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		"FiltersKeepWhatMatches":               filtersKeepWhatMatches,
 		"PagesMeetWithoutGapOrOverlap":         pagesMeet,
 		"AFutureMovesWithItsState":             movesWithItsState,
+		"ARetryIsPendingUntilItRuns":           retryMovesThereAndBack,
+		"ARunningFutureMayBeForgotten":         runningForgotten,
 		"EventsAreListedByName":                eventsByName,
 		"LimitsAreKeptByKey":                   limitsByKey,
 		"PendingCallbacksAreLoaded":            pendingCallbacks,
@@ -262,12 +264,18 @@ func filtersKeepWhatMatches(t *testing.T, s *store.Store) {
 func pagesMeet(t *testing.T, s *store.Store) {
 	var all []*record.Future
 	for n := range 25 {
-		all = append(all, future(n, record.StatePending))
+		all = append(all, future(n, []record.State{record.StatePending, record.StateRunning}[n/2%2]))
 	}
 	commit(t, s, create(all...))
 	odd := &record.Label{Key: "parity", Value: "1"}
-	for _, q := range []record.FutureQuery{{Limit: 7}, {Limit: 5}, {Limit: 3, Label: odd}} {
-		want := list(t, s, record.FutureQuery{Label: q.Label})
+	for _, q := range []record.FutureQuery{
+		{Limit: 7},
+		{Limit: 5},
+		{Limit: 3, Label: odd},
+		{Limit: 4, State: record.StatePending},
+		{Limit: 5, State: record.StateRunning},
+	} {
+		want := list(t, s, record.FutureQuery{Label: q.Label, State: q.State})
 		var got []string
 		for pages := 0; ; pages++ {
 			page, next, err := s.Futures(q)
