@@ -148,7 +148,7 @@ func (k *Kernel) inspect(s *State) *Inspection {
 		Outstanding: int(k.outstanding.Load()),
 		Pending:     s.pending, Running: s.running, Queued: s.queue.size,
 		Events: s.events.Len(), Waiters: s.waits.size,
-		Committing: k.committing > 0, CommitLast: time.Duration(k.gauges.lastCommit.Load()),
+		Committing: k.committing, CommitLast: time.Duration(k.gauges.lastCommit.Load()),
 		Draining: s.draining, Limits: s.limits,
 	}
 	in.Loop.Timers += s.due.Len()

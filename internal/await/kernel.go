@@ -77,10 +77,10 @@ type Kernel struct {
 
 	// The lanes of the turn that is being gathered. What cannot be refused (outcomes, withdrawals) goes first.
 	sure, asked []*proposal
-	sequenced   [][]*proposal    // the proposals of own turns, in the order in which these will be delivered
-	position    uint64           // of the last turn applied
-	held        []effect         // of the turns applied since the last commit began
-	committing  int              // commits under way
+	sequenced   [][]*proposal // the proposals of own turns, in the order in which these will be delivered
+	position    uint64        // of the last turn applied
+	held        []effect      // of the turns applied since the last commit began
+	committing  bool
 	sweeping    bool             // something has expired: the next commit is worth making even if it changes nothing
 	alarm       loop.TimerHandle // wakes the loop for what is next due
 	alarmAt     record.Time      // 0: not set
@@ -317,14 +317,10 @@ func (k *Kernel) holdEffects() {
 	k.state.effects = k.state.effects[:0]
 }
 
-// commitsAtOnce is how many commits may be under way: the store puts one together while the disk has the other.
-const commitsAtOnce = 2
-
-// commit makes durable what has been applied, unless enough commits are under way: then the next one takes it all. What
-// changed nothing waits for what was changed before it, and for nothing else.
+// commit makes durable what has been applied, unless a commit is under way: then the next one takes it all. What
+// changed nothing has nothing to wait for.
 func (k *Kernel) commit() {
-	news := k.sweeping || k.state.changed()
-	if k.committing == commitsAtOnce || !news && (k.committing > 0 || len(k.held) == 0) {
+	if k.committing || len(k.held) == 0 && !k.sweeping && !k.state.changed() {
 		return
 	}
 	batch := k.state.takeBatch(k.position)
@@ -334,8 +330,7 @@ func (k *Kernel) commit() {
 		k.release(effects)
 		return
 	}
-	k.committing++
-	k.sweeping = false
+	k.committing, k.sweeping = true, false
 	began := k.clock.Now()
 	k.tally.commitCommands.Observe(float64(k.tally.turnCommands))
 	k.tally.turnCommands = 0
@@ -348,10 +343,7 @@ func (k *Kernel) commit() {
 // committed is the end of a commit: the effects of its turns may happen. The turn in which it is called begins the
 // next one.
 func (k *Kernel) committed(effects []effect, took time.Duration, err error) {
-	k.committing--
-	if k.failure != nil {
-		return
-	}
+	k.committing = false
 	if err != nil {
 		k.failure = fmt.Errorf("commit up to turn %d: %w", k.position, err)
 		k.Stop()

@@ -105,7 +105,7 @@ func (k *Kernel) future(ctx context.Context, id string) (View, error) {
 			return atOnce
 		}
 		p.answer = s.view(f)
-		if f.dirty || k.committing > 0 || f.in != noRow { // what its key does is seen before it is committed
+		if f.dirty || k.committing || f.in != noRow { // what its key does is seen before it is committed
 			return inOrder
 		}
 		return atOnce

@@ -289,7 +289,7 @@ func (w *world) agree(q record.FutureQuery) {
 	w.agreeStore(q)
 	w.agreeCounts()
 	w.agreeKeys()
-	if w.committing() {
+	if w.committing {
 		return
 	}
 	for ids := range slices.Chunk(w.everybody(), w.limits.InboxMax) {
@@ -418,7 +418,7 @@ func (w *world) agreeKeys() {
 	if err != nil || len(want) > 0 {
 		w.Fatalf("of these keys nothing is stored: %v, %v", want, err)
 	}
-	if w.committing() || w.places()+w.ghosts >= w.limits.InboxMax {
+	if w.committing || w.places()+w.ghosts >= w.limits.InboxMax {
 		return
 	}
 	c := &call{name: "keys", free: true}
@@ -482,7 +482,7 @@ func (w *world) agreeCounts() {
 	c.turn = func() {
 		want, idle, places := w.oracle.Census(), w.oracle.Idle(), w.places()
 		waits := w.heldWaits()
-		quiet := !w.committing() && w.ghosts == 0
+		quiet := !w.committing && w.ghosts == 0
 		c.check = func(r result) string {
 			in, ok := r.answer.(*await.Inspection)
 			if !ok {

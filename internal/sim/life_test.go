@@ -114,7 +114,7 @@ func (n network) Abort(id string)    { n.life.write(aborted(id)) }
 type disk struct {
 	*store.Store
 	life   *life
-	held   []commit    // in the order in which they began
+	held   *commit
 	onLoop atomic.Bool // a turn is being applied: reads are the loop's
 
 	// before and after are what the next read of a caller waits for: before it reads, and before it returns. Nil: nothing.
@@ -130,7 +130,7 @@ var errDisk = errors.New("disk on fire")
 
 func (d *disk) Commit(b *record.Batch, done func(error)) {
 	d.life.write(b)
-	d.held = append(d.held, commit{b, done})
+	d.held = &commit{b, done}
 }
 
 // Future reads. What a caller reads is written down.

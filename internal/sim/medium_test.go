@@ -18,9 +18,8 @@ type medium interface {
 	fmt.Stringer
 	open(w *world)
 	store() *store.Store // that is open
-	// cut lets the power fail in the middle of these commits, if there are any: of one at most, and of those before it
-	// none is lost.
-	cut(w *world, held []*record.Batch)
+	// cut lets the power fail, in the middle of the commit of b if that is not nil.
+	cut(w *world, b *record.Batch)
 }
 
 // drawMedium prefers memory, which is faster.
@@ -53,11 +52,8 @@ func (m *memory) String() string { return "in memory" }
 
 func (m *memory) store() *store.Store { return m.kept }
 
-func (m *memory) cut(w *world, held []*record.Batch) {
-	for _, b := range held {
-		if !chance(w.T, "it reached the disk", 50) {
-			return
-		}
+func (m *memory) cut(w *world, b *record.Batch) {
+	if b != nil && chance(w.T, "it reached the disk", 50) {
 		commitTo(w, m.kept, b)
 	}
 }
@@ -84,12 +80,10 @@ func (p *platter) String() string { return "on disk" }
 
 func (p *platter) store() *store.Store { return p.opened }
 
-func (p *platter) cut(w *world, held []*record.Batch) {
+func (p *platter) cut(w *world, b *record.Batch) {
 	survives := oneOf(w.T, "of what was not synced survives, in percent", 0, 100)
-	if len(held) > 0 {
-		p.power.failBefore(die(4*len(held)).Draw(w.T, "the power fails before"), survives)
-	}
-	for _, b := range held {
+	if b != nil {
+		p.power.failBefore(die(4).Draw(w.T, "the power fails before"), survives)
 		commitTo(w, p.opened, b)
 	}
 	p.disk = p.power.left(survives)

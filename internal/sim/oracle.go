@@ -239,17 +239,12 @@ func (o *Oracle) Snapshot() Snapshot {
 	}
 }
 
-// Durable says that a commit of s has ended. What had expired by its time and was in the store before is swept, from
-// those that began later, too.
-func (o *Oracle) Durable(s Snapshot, later ...Snapshot) (swept []string) {
+// Durable says that a commit of s has ended. What had expired by its time and was in the store before is swept.
+func (o *Oracle) Durable(s Snapshot) (swept []string) {
 	for _, f := range oldestFirst(s.Futures) {
 		if f.State.Settled() && f.ExpiresAt <= s.At && o.Stored.Futures[f.ID] == f {
 			swept = append(swept, f.ID)
-			for _, s := range append(later, s) {
-				if s.Futures[f.ID] == f {
-					delete(s.Futures, f.ID)
-				}
-			}
+			delete(s.Futures, f.ID)
 			if o.futures[f.ID] == f {
 				delete(o.futures, f.ID)
 			}
@@ -257,11 +252,7 @@ func (o *Oracle) Durable(s Snapshot, later ...Snapshot) (swept []string) {
 	}
 	for name, k := range s.Keys {
 		if k.ExpiresAt <= s.At && o.Stored.Keys[name] == k {
-			for _, s := range append(later, s) {
-				if s.Keys[name] == k {
-					delete(s.Keys, name)
-				}
-			}
+			delete(s.Keys, name)
 			if o.keys[name] == k {
 				delete(o.keys, name)
 			}

@@ -61,7 +61,6 @@ var must = []string{
 	"a read came home late",
 	"a commit was lost in memory", "a commit that nobody heard of was durable in memory",
 	"a commit was lost on disk", "a commit that nobody heard of was durable on disk", "the disk failed",
-	"a commit began while another was under way", "of two commits only the first was durable",
 	"timers met a clock that was set by 1h0m0s", "timers met a clock that was set by -1h0m0s",
 	"restart with running", "failed with outcome_unknown", "failed with quarantined", "failed with deadline",
 	"failed with timeout", "failed with cancelled", "failed with connect", "failed with dependency_failed",

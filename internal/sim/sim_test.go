@@ -117,7 +117,7 @@ func (w *world) step(t *rapid.T) {
 		w.someoneLeaves()
 	case kind < 96:
 		w.restart()
-	case kind < 98 && w.committing():
+	case kind < 98 && w.committing:
 		w.diskFails()
 	case kind < 97:
 		w.drain()
@@ -128,7 +128,7 @@ func (w *world) step(t *rapid.T) {
 	}
 	if !w.life.holding {
 		w.finishAll()
-	} else if w.committing() && chance(t, "one commit ends", 30) {
+	} else if w.committing && chance(t, "one commit ends", 30) {
 		w.finish()
 	}
 	w.agree(w.drawQuery())
@@ -265,7 +265,7 @@ func (w *world) drawSingle() {
 		c = w.submit(&record.Submit{Futures: []record.NewFuture{w.drawPromise(promiseIDs), w.drawFuture(nil)}})
 	case kind == "submit what waits":
 		c = w.submit(&record.Submit{Futures: []record.NewFuture{w.drawWaiting(w.recentIDs())}})
-	case kind == "delete" && !w.committing() && chance(w.T, "listens late", 50):
+	case kind == "delete" && !w.committing && chance(w.T, "listens late", 50):
 		w.listensLate(w.delete(w.pendingID()))
 		return
 	case kind == "delete":
@@ -369,14 +369,12 @@ func (w *world) restart() {
 	w.reborn()
 }
 
-// diskFails lets the commits that are held fail. The server ends, and another one starts.
+// diskFails lets the commit that is held fail. The server ends, and another one starts.
 func (w *world) diskFails() {
 	w.note("the disk fails")
 	w.seen.saw("the disk failed")
 	w.life.dead = true
-	for _, c := range w.life.disk.held {
-		c.done(errDisk)
-	}
+	w.life.disk.held.done(errDisk)
 	w.life.clock.goOn <- struct{}{}
 	synctest.Wait()
 	w.die(errDisk)

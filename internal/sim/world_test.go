@@ -39,11 +39,12 @@ type world struct {
 	slow     *call             // waits for a slow read of the store, or listens late: at most one
 	crowded  bool              // the inbox was full when the slow one went on
 
-	effects   []Effect    // not seen to happen yet
-	cancels   []string    // that answered waits asked for, not in a turn yet
-	attempts  []attempt   // under way
-	snapshots []Snapshot  // what the commits that are held make durable, in their order
-	lastTurn  record.Time // of the last turn
+	effects    []Effect    // not seen to happen yet
+	cancels    []string    // that answered waits asked for, not in a turn yet
+	attempts   []attempt   // under way
+	committing bool        // a commit is held
+	snapshot   Snapshot    // what it makes durable
+	lastTurn   record.Time // of the last turn
 
 	made   uint64   // ids so far
 	waits  int      // waits so far
@@ -183,28 +184,18 @@ func (w *world) idle(before []string) {
 // begun is a commit that begins: all that was applied is in it.
 func (w *world) begun(b *record.Batch) {
 	w.note("commit begins at %d: %d futures, %d events, %d dropped", b.At, len(b.Futures), len(b.Events), len(b.Dropped))
-	if len(w.snapshots) == commitsAtOnce {
-		w.Fatalf("a commit began while %d were under way", commitsAtOnce)
+	if w.committing {
+		w.Fatalf("a commit began before the last one ended")
 	}
-	last := w.position
-	for _, c := range w.life.disk.held[:len(w.snapshots)] {
-		last = c.batch.Position
-	}
-	if b.Position <= last {
-		w.Fatalf("a commit up to turn %d, after one up to turn %d", b.Position, last)
+	if b.Position <= w.position {
+		w.Fatalf("a commit up to turn %d, after one up to turn %d", b.Position, w.position)
 	}
 	if b.At != w.oracle.Now {
 		w.Fatalf("the commit is of %d, the last turn was at %d", b.At, w.oracle.Now)
 	}
-	if w.snapshots = append(w.snapshots, w.oracle.Snapshot()); len(w.snapshots) == commitsAtOnce {
-		w.seen.saw("a commit began while another was under way")
-	}
+	w.committing = true
+	w.snapshot = w.oracle.Snapshot()
 }
-
-// commitsAtOnce is how many may be under way at once.
-const commitsAtOnce = 2
-
-func (w *world) committing() bool { return len(w.snapshots) > 0 }
 
 // next makes the oracle's effects that leave no trace of their own happen, and returns the first that does.
 func (w *world) next() (Effect, bool) {
@@ -277,14 +268,11 @@ func (w *world) wasRead(r read) {
 func (w *world) rested() {
 	w.sleepsNoLongerThan()
 	w.sawKeys()
-	if w.committing() {
+	if w.committing {
 		for _, c := range w.calls {
 			if c.applied {
 				w.seen.saw("an answer was held by a commit")
 			}
-		}
-		if n := len(w.snapshots); n < commitsAtOnce && w.oracle.Changes > w.snapshots[n-1].Changes {
-			w.Fatalf("only %d are being committed, and the last change of %d is not", n, w.oracle.Changes)
 		}
 		return
 	}
@@ -315,31 +303,31 @@ func (w *world) sleepsNoLongerThan() {
 	}
 }
 
-// finish ends the first commit that is held.
+// finish ends the commit that is held.
 func (w *world) finish() {
 	w.note("commit ends")
-	held := w.life.disk.held[0]
-	w.life.disk.held = w.life.disk.held[1:]
+	held := w.life.disk.held
+	w.life.disk.held = nil
 	commitTo(w, w.life.disk.Store, held.batch)
 	w.durable(held.batch)
 	held.done(nil)
 	w.turn()
 }
 
-// durable is the moment in which what the first held commit holds cannot be lost any more.
+// durable is the moment in which what the held commit holds cannot be lost any more.
 func (w *world) durable(b *record.Batch) {
-	for _, id := range w.oracle.Durable(w.snapshots[0], w.snapshots[1:]...) {
+	for _, id := range w.oracle.Durable(w.snapshot) {
 		w.note("swept %s", name(id))
 		w.seen.saw("an expired future was swept")
 	}
 	w.position = b.Position
-	w.snapshots = w.snapshots[1:]
+	w.committing = false
 }
 
 // finishAll ends commits until there is none.
 func (w *world) finishAll() {
 	for range turnsMax {
-		if !w.committing() {
+		if !w.committing {
 			return
 		}
 		w.finish()
@@ -364,37 +352,28 @@ func (w *world) pass(d time.Duration, busy bool) {
 }
 
 // die ends the kernel, for the reason it should have for it: nil when it is killed. What it was committing is durable,
-// or as if it had never been, the second commit only with the first.
+// or as if it had never been.
 func (w *world) die(want error) {
-	var held []*record.Batch
-	for _, c := range w.life.disk.held {
-		held = append(held, c.batch)
+	var b *record.Batch
+	if w.committing {
+		b = w.life.disk.held.batch
 	}
-	snapshots := w.snapshots
 	w.stop(want)
-	w.snapshots = snapshots
-	w.medium.cut(w, held)
+	w.medium.cut(w, b)
 	w.medium.open(w)
 	position, err := w.medium.store().Position()
-	if err != nil {
+	switch {
+	case err != nil:
 		w.Fatalf("the store: %v", err)
-	}
-	for len(held) > 0 && held[0].Position <= position {
-		w.durable(held[0])
-		held = held[1:]
+	case b != nil && position == b.Position:
+		w.durable(b)
 		w.note("the commit was durable")
 		w.seen.saw(fmt.Sprintf("a commit that nobody heard of was durable %s", w.medium))
-	}
-	if position != w.position {
+	case position != w.position:
 		w.Fatalf("the store is at turn %d, want %d", position, w.position)
-	}
-	if len(held) > 0 {
+	case b != nil:
 		w.seen.saw(fmt.Sprintf("a commit was lost %s", w.medium))
 	}
-	if len(held) == 1 && len(snapshots) == commitsAtOnce {
-		w.seen.saw("of two commits only the first was durable")
-	}
-	w.snapshots = nil
 }
 
 // stop ends what is left of a life and everybody who still waits for an answer.
@@ -431,7 +410,7 @@ func (w *world) stop(want error) {
 	}
 	w.calls, w.asked, w.outcomes, w.leavers, w.streams = nil, nil, nil, nil, nil
 	w.effects, w.cancels, w.attempts = nil, nil, nil
-	w.slow, w.ghosts, w.snapshots = nil, 0, nil
+	w.slow, w.ghosts, w.committing = nil, 0, false
 }
 
 // end is the end of the world, whatever happened in it.

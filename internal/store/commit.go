@@ -28,31 +28,34 @@ type expiring struct {
 }
 
 func (s *Store) commit(r request) {
-	var h head
-	var next record.Time
-	if s.broken == nil {
-		h, next, s.broken = s.write(r.batch)
-	}
 	if s.broken != nil {
-		_ = s.backend.flush() // those before it come first
 		r.done(s.broken)
 		return
 	}
-	s.head = h
-	s.earliest.Store(int64(next))
-	unused := slices.Concat(s.writing.dropped, s.loose.committed(r.batch.At, s.writing.kept))
-	if s.every > 0 {
-		s.unused, unused = append(s.unused, unused...), nil
+	h, next, err := s.write(r.batch)
+	if s.broken = err; err != nil {
+		r.done(err)
+		return
 	}
 	s.backend.apply(h.serial, func(err error) {
 		if err == nil {
-			s.publish(&h)
+			s.head = h
+			s.publish()
+			s.earliest.Store(int64(next))
+			s.unused = append(s.unused, s.writing.dropped...)
+			s.unused = append(s.unused, s.loose.committed(r.batch.At, s.writing.kept)...)
 		}
 		r.done(err)
-		if err == nil {
-			s.bodies.remove(unused) // what the end of the process leaves is swept at the start
-		}
 	})
+	if s.every == 0 {
+		s.removeUnused()
+	}
+}
+
+// removeUnused removes bodies that no future has any more. What the end of the process leaves is swept at the start.
+func (s *Store) removeUnused() {
+	s.bodies.remove(s.unused)
+	s.unused = nil
 }
 
 // write puts the commit of b together: the head, then what b forgets, because an id may come back in the same
@@ -61,7 +64,7 @@ func (s *Store) commit(r request) {
 // Keys that lie together are written together: the next one is then found at once in Pebble's sorted list, where
 // a jump costs a search.
 func (s *Store) write(b *record.Batch) (head, record.Time, error) {
-	v := s.backend.latest()
+	v := s.backend.view()
 	defer v.close()
 	gone, err := s.forgotten(v, b)
 	if err != nil {

@@ -19,7 +19,6 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"pgregory.net/rapid"
 
-	"github.com/awaitd/awaitd/internal/record"
 	"github.com/awaitd/awaitd/internal/store"
 )
 
@@ -147,34 +146,21 @@ func (s *script) live(w *world, turns int) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, opened.Close()) }()
-	var last *record.Batch
-	var underWay []<-chan error
-	acknowledge := func(atMost int) error {
-		for ; len(underWay) > atMost; underWay = underWay[1:] {
-			if err := <-underWay[0]; err != nil {
-				for _, later := range append(underWay[1:], begin(opened, last)) {
-					if <-later == nil {
-						return fmt.Errorf("%w with: %w", errAcknowledged, err)
-					}
-				}
-				return err
-			}
-			s.acknowledge()
-		}
-		return nil
-	}
 	for range turns {
 		b, err := w.turn(6, keepIn(opened))
 		if err != nil {
-			return errors.Join(err, acknowledge(0))
-		}
-		s.ask(w)
-		last, underWay = b, append(underWay, begin(opened, b))
-		if err := acknowledge(w.choose(2)); err != nil {
 			return err
 		}
+		s.ask(w)
+		if err := commit(opened, b); err != nil {
+			if again := commit(opened, b); again == nil {
+				return fmt.Errorf("%w with: %w", errAcknowledged, err)
+			}
+			return err
+		}
+		s.acknowledge()
 	}
-	return acknowledge(0)
+	return nil
 }
 
 // errAcknowledged says that something was acknowledged after what was not.

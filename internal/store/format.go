@@ -77,8 +77,8 @@ func writeFormat(dir string, disk vfs.FS) error {
 //
 // The format comes first, durably, so that a server which knows only format 1 refuses the folder from then on: it would
 // not find the facts that are moved. Then each commit moves some facts as a whole. It counts like every other, so that
-// the head, the chain of commits and the high-water mark agree after a crash at any point. One that is lost is made
-// again at the next start, because what is still to be moved shows in the entries themselves.
+// the head, the chain of commits and the high-water mark agree after a crash at any point. It needs no sync of its own:
+// one that is lost is made again at the next start, because what is still to be moved shows in the entries themselves.
 // Before all that, every fact that is to be moved is read: a store in which one is damaged stays one of format 1.
 func (s *Store) upgrade(o Options, d *disk) error {
 	version, err := readFormat(o.Dir, o.FS)

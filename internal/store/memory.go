@@ -105,7 +105,6 @@ func (m *memory) apply(_ uint64, done func(error)) {
 	done(nil)
 }
 
-func (m *memory) latest() view { return m.view() }
 func (m *memory) flush() error { return nil }
 func (m *memory) close() error { return nil }
 func (m *memory) view() view {

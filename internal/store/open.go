@@ -113,7 +113,7 @@ func open(o Options) (_ *Store, err error) {
 	kept := &files{o.FS, o.path(bodiesName), o.Log}
 	s := &Store{
 		backend: d, bodies: kept, lock: lock, room: roomIn(o.Dir, o.FS, uint64(o.SpareBytes)),
-		queue: make(chan request, commitsAtOnce), idle: make(chan struct{}), failed: d.ice.frozen,
+		queue: make(chan request, 1), idle: make(chan struct{}), failed: d.ice.frozen,
 		renewal: renewal{ring: ring, log: o.Log, every: o.renewEvery},
 	}
 	if err := s.start(); err != nil {

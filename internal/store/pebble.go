@@ -17,33 +17,17 @@ import (
 type disk struct {
 	db      *pebble.DB
 	ice     *ice
-	ring    *ring  // nil while the store is made: nothing is sealed yet
-	sealed  []byte // the last value that was
+	ring    *ring // nil while the store is made: nothing is sealed yet
+	batch   *pebble.Batch
+	sealed  []byte // the last value of it that was
 	wait    *pebble.WriteOptions
 	mark    *highWater
-	applied uint64         // serial of the last commit that went well
+	applied uint64         // serial of the last commit
 	marked  uint64         // and of the last one that is known to be on the disk
-	written sync.WaitGroup // the batch that Pebble is writing
+	handing sync.WaitGroup // a batch to Pebble
 
-	// Whoever commits puts one batch together while the confirmer waits until the other one is on the disk.
-	batches   [commitsAtOnce]*pebble.Batch // the first is the one that was begun last
-	applying  chan applied                 // to the confirmer
-	underWay  sync.WaitGroup               // what it has not confirmed
-	confirmed chan struct{}                // closed when it has ended
-
-	// seen is what readers see: the last commit that is durable. Pebble shows a batch to readers before it is; newest
-	// is with what was applied since. Whoever commits owns it.
-	seen   atomic.Pointer[diskView]
-	newest *diskView
-}
-
-// applied is a commit that Pebble has taken, or refused.
-type applied struct {
-	batch  *pebble.Batch
-	serial uint64
-	view   *diskView // the state after it; nil when it was refused
-	err    error
-	done   func(error)
+	// seen is what readers see: the last commit that is durable. Pebble shows a batch to readers before it is.
+	seen atomic.Pointer[diskView]
 }
 
 // pebbleOptions are how Pebble is used here.
@@ -80,10 +64,7 @@ func apart(key []byte) (policy pebble.SpanPolicy, until []byte, err error) {
 
 // openDisk opens Pebble's part of a store.
 func openDisk(o Options, ring *ring) (*disk, error) {
-	d := &disk{
-		ice: newIce(), ring: ring, wait: pebble.Sync,
-		applying: make(chan applied, commitsAtOnce), confirmed: make(chan struct{}),
-	}
+	d := &disk{ice: newIce(), ring: ring, wait: pebble.Sync}
 	if !o.Sync {
 		d.wait = pebble.NoSync
 	}
@@ -92,13 +73,9 @@ func openDisk(o Options, ring *ring) (*disk, error) {
 	if d.db, err = pebble.Open(o.path(pebbleName), pebbleOptions(o, cold, d.ice.freeze)); err != nil {
 		return nil, errors.Join(err, d.ice.err())
 	}
-	for i := range d.batches {
-		d.batches[i] = d.db.NewBatch(pebble.WithInitialSizeBytes(batchBytes), pebble.WithMaxRetainedSizeBytes(batchBytesMax))
-	}
+	d.batch = d.db.NewBatch(pebble.WithInitialSizeBytes(batchBytes), pebble.WithMaxRetainedSizeBytes(batchBytesMax))
 	d.mark, err = openHighWater(o.Dir, cold)
-	d.newest = d.now()
-	d.seen.Store(d.newest)
-	go d.confirmAll()
+	d.seen.Store(d.now())
 	d.ice.armed.Store(true)
 	if err = errors.Join(err, d.ice.err()); err != nil {
 		return nil, errors.Join(err, d.close())
@@ -113,9 +90,8 @@ const (
 )
 
 func (d *disk) begin() changes {
-	d.batches[0], d.batches[1] = d.batches[1], d.batches[0]
-	d.batches[0].Reset()
-	return batch{d.batches[0], d}
+	d.batch.Reset()
+	return batch{d.batch, d}
 }
 
 // batch is a Pebble batch as changes. Its methods return errors only for kinds of batches that this is not.
@@ -133,52 +109,43 @@ func (b batch) seal(key, value []byte) {
 }
 
 func (d *disk) apply(serial uint64, done func(error)) {
-	a := applied{batch: d.batches[0], serial: serial, done: done, err: d.write(d.batches[0])}
-	if a.err == nil {
-		a.view = d.now()
-		d.newest = a.view
-	} else {
-		d.batches[0] = d.db.NewBatch() // Pebble may still hold this one
+	now, err := d.write(d.batch)
+	if err != nil {
+		d.batch = d.db.NewBatch() // Pebble may still hold the one that failed
+		done(fmt.Errorf("write to the store: %w", whenFull(err)))
+		return
 	}
-	d.underWay.Add(1)
-	d.applying <- a
-}
-
-// confirmAll is the confirmer: it waits for the disk and says when a commit is durable, in the order of commits.
-func (d *disk) confirmAll() {
-	defer close(d.confirmed)
-	for a := range d.applying {
-		old := a.view
-		if a.err == nil && d.wait.Sync {
-			a.err = errors.Join(a.batch.SyncWait(), d.ice.err())
-		}
-		if a.err == nil {
-			d.confirm(a.serial)
-			old = d.seen.Swap(a.view)
-			a.done(nil)
-		} else {
-			a.done(fmt.Errorf("write to the store: %w", whenFull(a.err)))
-		}
-		if old != nil {
-			old.close()
-		}
-		d.underWay.Done()
-	}
-}
-
-// confirm notes that a commit went well.
-func (d *disk) confirm(serial uint64) {
 	d.applied = serial
 	if d.wait.Sync {
 		d.marked = serial
 		d.mark.set(serial)
 	}
+	old := d.seen.Swap(now)
+	done(nil)
+	old.close()
 }
 
-// write has Pebble write a batch: to its log, which is not on the disk yet, and to memory. It does not wait when that
-// has become vain: Pebble may be waiting for a table, to have room in memory again, and on ice there is none before the
-// end.
-func (d *disk) write(b *pebble.Batch) error {
+// write has Pebble write a batch, and returns the state after it. That is made while the disk is at work, so that little
+// is left to do when it has done.
+func (d *disk) write(b *pebble.Batch) (*diskView, error) {
+	if err := d.hand(b); err != nil {
+		return nil, err
+	}
+	now := d.now()
+	var err error
+	if d.wait.Sync {
+		err = b.SyncWait()
+	}
+	if err = errors.Join(err, d.ice.err()); err != nil {
+		now.close()
+		return nil, err
+	}
+	return now, nil
+}
+
+// hand hands a batch to Pebble: to its log, which goes on to the disk, and to its memory. It does not wait when that has
+// become vain: Pebble may be waiting for a table, to have room in memory again, and on ice there is none before the end.
+func (d *disk) hand(b *pebble.Batch) error {
 	if err := d.ice.err(); err != nil {
 		return err
 	}
@@ -186,17 +153,17 @@ func (d *disk) write(b *pebble.Batch) error {
 	if !d.wait.Sync {
 		apply = d.db.Apply
 	}
-	written := make(chan error, 1)
-	d.written.Go(func() { written <- apply(b, d.wait) })
+	handed := make(chan error, 1)
+	d.handing.Go(func() { handed <- apply(b, d.wait) })
 	select {
-	case err := <-written:
-		return errors.Join(err, d.ice.err())
+	case err := <-handed:
+		return err
 	case <-d.ice.frozen:
 		return d.ice.err()
 	}
 }
 
-// now is the state after everything that Pebble has taken.
+// now is the state after everything that Pebble was handed.
 func (d *disk) now() *diskView {
 	v := &diskView{of: d.db.NewSnapshot(), ring: d.ring}
 	v.users.Store(1)
@@ -204,7 +171,6 @@ func (d *disk) now() *diskView {
 }
 
 func (d *disk) flush() error {
-	d.underWay.Wait()
 	if err := d.ice.err(); err != nil || d.marked == d.applied {
 		return err
 	}
@@ -218,22 +184,13 @@ func (d *disk) flush() error {
 
 func (d *disk) close() error {
 	close(d.ice.thawed)
-	d.written.Wait()
-	close(d.applying)
-	<-d.confirmed
+	d.handing.Wait()
 	d.seen.Load().close()
-	err := errors.Join(d.batches[0].Close(), d.batches[1].Close(), d.db.Close())
+	err := errors.Join(d.batch.Close(), d.db.Close())
 	if err == nil && d.applied > 0 {
 		d.mark.set(d.applied) // the log was synced when it was closed
 	}
 	return whenFull(errors.Join(err, d.mark.close(), d.ice.err()))
-}
-
-func (d *disk) latest() view {
-	if d.newest.open() {
-		return d.newest
-	}
-	return d.view() // the newest was not to last
 }
 
 func (d *disk) view() view {

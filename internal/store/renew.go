@@ -2,7 +2,6 @@ package store
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
 	"log/slog"
 	"time"
@@ -67,11 +66,7 @@ var renewed = []byte{keyPending, keyRunning, keyCalls}
 func (s *Store) renewSome() {
 	n := &s.renewal
 	h := s.head.after(&record.Batch{Position: s.head.position}, nil)
-	last := false
-	err := s.backend.flush() // it is alone: what it reads is durable
-	if err == nil {
-		last, err = s.sealAnew(h)
-	}
+	last, err := s.sealAnew(h)
 	if err == nil {
 		err = s.applyAlone(h)
 	}
@@ -88,12 +83,14 @@ func (s *Store) renewSome() {
 	n.from, n.next = nil, now.Add(max(n.every, renewShare*now.Sub(n.began)))
 }
 
-// applyAlone applies the commit that was put together, with no other under way, and waits until it is durable.
-func (s *Store) applyAlone(h head) error {
-	s.head = h
-	var failed error
-	s.backend.apply(h.serial, func(err error) { failed = err })
-	return cmp.Or(s.backend.flush(), failed)
+// applyAlone makes durable what was put together for nobody who asked.
+func (s *Store) applyAlone(h head) (err error) {
+	s.backend.apply(h.serial, func(failed error) {
+		if err = failed; err == nil {
+			s.head = h
+		}
+	})
+	return err
 }
 
 // forget forgets the keys, if what is sealed anew is durable. Else what lies on the disk may need the old ones.

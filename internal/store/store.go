@@ -13,15 +13,13 @@ import (
 type backend interface {
 	// view is everything that was committed when it is made. It must be closed. Any goroutine.
 	view() view
-	// latest is view and what was applied after it, whether that is durable or not: what the next commit builds on.
-	latest() view
 	// begin gives the changes of the next commit, none yet. What begin gave before is void.
 	begin() changes
-	// apply makes all of them durable, or nothing, and calls done once, from any goroutine, in the order of commits.
-	// It may return before that, with up to commitsAtOnce under way. serial is that of the commit. An error is final.
+	// apply makes all of them durable, or nothing, calls done once, and then tidies up. serial is that of the commit. An
+	// error is final.
 	apply(serial uint64, done func(error))
-	// flush waits until no commit is under way, and makes durable what a back end that does not wait for the disk has
-	// only handed over. Nil: all that was applied is durable, and no commit has failed.
+	// flush makes durable what a back end that does not wait for the disk has only handed over. Nil: all that was
+	// applied is durable, and no commit has failed.
 	flush() error
 	close() error
 }
@@ -66,12 +64,12 @@ type Store struct {
 	failed chan struct{} // closed when nothing can be written any more; nil: that never happens
 
 	broken  error // why a commit could not be put together: none after it may be made
-	head    head  // of the last commit, durable or not; whoever commits owns it
+	head    head  // as last committed; whoever commits owns it
 	writing writing
 	renewal renewal                                       // of a store on disk
 	counts  [len(counts{})][len(counts{}[0])]atomic.Int64 // those of head, for everybody
 
-	// unused are the bodies that nobody needs after the next flush. Whoever commits owns them.
+	// unused are the bodies that nobody needs when all commits so far are durable. Whoever commits owns them.
 	unused []string
 
 	// earliest is that of the first list of expiries in the store, so that looking for what has expired costs nothing,
@@ -95,7 +93,7 @@ func (s *Store) start() error {
 	if s.head, err = decodeHead(stored); err != nil {
 		return err
 	}
-	s.publish(&s.head)
+	s.publish()
 	first, err := firstExpiry(v)
 	s.earliest.Store(int64(first))
 	return err
@@ -109,21 +107,17 @@ func (s *Store) owns(ref string) (bool, error) {
 	return value != nil, err
 }
 
-// publish tells everybody the counts of a head.
-func (s *Store) publish(h *head) {
-	for k := range h.counts {
-		for st, n := range h.counts[k] {
+// publish tells everybody the counts of the head.
+func (s *Store) publish() {
+	for k := range s.head.counts {
+		for st, n := range s.head.counts[k] {
 			s.counts[k][st].Store(n)
 		}
 	}
 }
 
-// commitsAtOnce is how many commits may be under way at once: one is put together while the disk has the other.
-const commitsAtOnce = 2
-
-// Commit makes b durable and then calls done exactly once, from any goroutine, in the order of commits. Two may be
-// under way at once; no reader sees the second one before both are durable. An error is final: the server must end,
-// because nothing after b may be promised.
+// Commit makes b durable and then calls done exactly once, from any goroutine. The next Commit must not come
+// before that. An error is final: the server must end, because nothing after b may be promised.
 func (s *Store) Commit(b *record.Batch, done func(error)) {
 	r := request{b, done}
 	if s.queue == nil {
@@ -153,8 +147,7 @@ func (s *Store) commitAll() {
 			s.commit(r)
 		case <-tick:
 			if err := s.backend.flush(); err == nil { // when it fails, so does the next commit
-				s.bodies.remove(s.unused)
-				s.unused = nil
+				s.removeUnused()
 			}
 		case now := <-renewals.C:
 			s.renew(now)

@@ -348,12 +348,9 @@ func keepIn(s *store.Store) func(text string) (record.Body, error) {
 	}
 }
 
-// begin begins the commit of b.
-func begin(s *store.Store, b *record.Batch) <-chan error {
+// commit commits b and waits.
+func commit(s *store.Store, b *record.Batch) error {
 	done := make(chan error, 1)
 	s.Commit(b, func(err error) { done <- err })
-	return done
+	return <-done
 }
-
-// commit commits b and waits.
-func commit(s *store.Store, b *record.Batch) error { return <-begin(s, b) }
