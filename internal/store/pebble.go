@@ -125,8 +125,8 @@ func (d *disk) apply(serial uint64, done func(error)) {
 	old.close()
 }
 
-// write has Pebble write a batch, and returns the state after it. That is made while the disk is at work, so that little
-// is left to do when it has done.
+// write has Pebble write a batch, and returns the state after it. That is made while the disk is at work, so that
+// little is left to do when it has done.
 func (d *disk) write(b *pebble.Batch) (*diskView, error) {
 	if err := d.hand(b); err != nil {
 		return nil, err
@@ -143,8 +143,9 @@ func (d *disk) write(b *pebble.Batch) (*diskView, error) {
 	return now, nil
 }
 
-// hand hands a batch to Pebble: to its log, which goes on to the disk, and to its memory. It does not wait when that has
-// become vain: Pebble may be waiting for a table, to have room in memory again, and on ice there is none before the end.
+// hand hands a batch to Pebble: to its log, which goes on to the disk, and to its memory. It does not wait when that
+// has become vain: Pebble may be waiting for a table, to have room in memory again, and on ice there is none before
+// the end.
 func (d *disk) hand(b *pebble.Batch) error {
 	if err := d.ice.err(); err != nil {
 		return err
