@@ -354,6 +354,7 @@ func (w *world) readGoesOn() {
 	gate := w.life.gates[0]
 	if w.life.gates = w.life.gates[1:]; len(w.life.gates) == 0 {
 		w.seen.saw("a read came home late")
+		w.expire(w.slow)
 		w.slow = nil
 	}
 	close(gate)

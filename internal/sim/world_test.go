@@ -258,8 +258,16 @@ func (w *world) wasRead(r read) {
 		w.show(r.future)
 	}
 	if c != nil && c.saw != nil {
-		if c.saw[r.id] = r.future; r.future != nil && r.future.ExpiresAt != 0 && r.future.ExpiresAt <= w.now() {
-			c.saw[r.id] = nil
+		c.saw[r.id] = r.future
+		w.expire(c)
+	}
+}
+
+// expire makes c forget what it read of futures that have expired by the time at which it has read them.
+func (w *world) expire(c *call) {
+	for id, f := range c.saw {
+		if f != nil && f.ExpiresAt != 0 && f.ExpiresAt <= w.now() {
+			c.saw[id] = nil
 		}
 	}
 }
