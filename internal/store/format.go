@@ -87,6 +87,8 @@ func (s *Store) upgrade(o Options, d *disk) error {
 	}
 	places, err := d.unmoved()
 	if err == nil && version < formatVersion {
+		o.Log.Info("the folder is upgraded: an earlier version of awaitd refuses it from now on", "store", o.Dir,
+			"from_format", version, "to_format", formatVersion)
 		err = writeFormat(o.Dir, o.FS)
 	}
 	for len(places) > 0 && err == nil {
