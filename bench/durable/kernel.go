@@ -23,7 +23,7 @@ import (
 )
 
 // measureKernel has fetches live through the kernel on disk, and in turn with that through a log that does nothing but
-// append their facts. Then what the kernel committed is appended once more, without callers: as fast as the disk goes.
+// append their facts. Then as many facts are appended once more without callers: as fast as the disk goes.
 func measureKernel(t *report.Table, s settings) error {
 	for round := range s.rounds {
 		k, err := open(filepath.Join(s.dir, fmt.Sprintf("kernel-%d", round)))
@@ -53,7 +53,7 @@ func measureKernel(t *report.Table, s settings) error {
 		t.Add("ratio of these: kernel to raw", "", logged.Seconds()/took.Seconds())
 		t.Add("lifecycles a commit of the kernel", "", n/float64(len(k.store.commits)))
 		t.Add("lifecycles a sync of the raw log", "", n/float64(syncs))
-		t.Add("what the kernel committed, appended without callers, one fdatasync a commit", "/s", n/raw.Seconds())
+		t.Add("as many facts as it committed, appended without callers, one fdatasync a commit", "/s", n/raw.Seconds())
 		t.Add("bytes of facts a lifecycle", "B", float64(bytes)/n)
 	}
 	return nil

@@ -16,7 +16,7 @@ import (
 )
 
 // formatVersion is the version of the folder: which files lie where, and what keys mean (keys.go). In format 1, which
-// is upgraded, the facts of running futures lie under keyPending, and what lies under keyRunning is empty.
+// is upgraded, the facts of running futures lie under keyPending, and under keyRunning lie empty marks, or nothing.
 const formatVersion = 2
 
 const (
@@ -73,19 +73,15 @@ func writeFormat(dir string, disk vfs.FS) error {
 	return syncDir(dir, disk)
 }
 
-// upgrade makes a store of format 1 one of this format, or goes on with what a crash has cut short.
+// upgrade makes a store of format 1 one of this format, or goes on with what a crash has cut short. places are those
+// that toMove found.
 //
 // The format comes first, durably, so that a server which knows only format 1 refuses the folder from then on: it would
 // not find the facts that are moved. Then each commit moves some facts as a whole. It counts like every other, so that
 // the head, the chain of commits and the high-water mark agree after a crash at any point. It needs no sync of its own:
-// one that is lost is made again at the next start, because what is still to be moved shows in the entries themselves.
-// Before all that, every fact that is to be moved is read: a store in which one is damaged stays one of format 1.
-func (s *Store) upgrade(o Options, d *disk) error {
+// one that is lost is made again at the next start, because what is still to be moved shows in the marks.
+func (s *Store) upgrade(o Options, places [][]byte) error {
 	version, err := readFormat(o.Dir, o.FS)
-	if err != nil {
-		return err
-	}
-	places, err := d.unmoved()
 	if err == nil && version < formatVersion {
 		o.Log.Info("the folder is upgraded: an earlier version of awaitd refuses it from now on", "store", o.Dir,
 			"from_format", version, "to_format", formatVersion)
@@ -97,16 +93,25 @@ func (s *Store) upgrade(o Options, d *disk) error {
 	return err
 }
 
-// unmoved are the places of running futures whose facts lie with those of pending ones, and can be read there. It opens
-// no fact that is moved.
-func (d *disk) unmoved() (places [][]byte, err error) {
-	v := d.view()
-	defer v.close()
-	bounds := &pebble.IterOptions{LowerBound: []byte{keyRunning}, UpperBound: []byte{keyRunning + 1}}
-	entries, err := d.db.NewIter(bounds)
+// toMove are the places of running futures whose facts lie with those of pending ones: the marks, which are the empty
+// entries under keyRunning. In format 1 every fact that is not settled is read before, so that a store in which one is
+// damaged stays as it is, and those that run get their mark if a server from before there were marks wrote them.
+func (s *Store) toMove(o Options, d *disk) ([][]byte, error) {
+	version, err := readFormat(o.Dir, o.FS)
+	if err == nil && version < formatVersion {
+		err = s.markRunning()
+	}
 	if err != nil {
 		return nil, err
 	}
+	v := d.view()
+	defer v.close()
+	bounds := &pebble.IterOptions{LowerBound: []byte{keyRunning}, UpperBound: []byte{keyRunning + 1}}
+	entries, err := d.db.NewIter(bounds) // it opens no fact that is moved
+	if err != nil {
+		return nil, err
+	}
+	var places [][]byte
 	for more := entries.First(); more && err == nil; more = entries.Next() {
 		var value []byte
 		if value, err = entries.ValueAndErr(); err == nil && len(value) == 0 {
@@ -118,13 +123,55 @@ func (d *disk) unmoved() (places [][]byte, err error) {
 	return places, errors.Join(err, entries.Close())
 }
 
+// markRunning marks the running futures that are not, in a commit that is durable when it returns.
+func (s *Store) markRunning() error {
+	v := s.backend.view()
+	defer v.close()
+	h := s.head.after(&record.Batch{Position: s.head.position}, nil)
+	w := &s.writing
+	w.begin(s.backend.begin(), &h)
+	facts, marks := v.scan([]byte{keyPending}, end([]byte{keyPending}), false), 0
+	var err error
+	for err == nil && facts.next() {
+		var f *record.Future
+		if f, err = decodeAt(facts.key()[1:], facts.value()); err != nil || f.State != record.StateRunning {
+			continue
+		}
+		w.at(f)
+		mark := w.key(factPrefix(record.StateRunning))
+		var old []byte
+		if old, err = v.get(mark); old == nil && err == nil {
+			w.set(mark, nil)
+			marks++
+		}
+	}
+	if err = errors.Join(err, facts.close()); err != nil {
+		return damaged(err)
+	}
+	if marks == 0 {
+		return nil
+	}
+	return errors.Join(s.applyAlone(h), s.backend.flush())
+}
+
 // unmovedAt is the fact of a running future that lies with those of pending ones, encoded.
 func unmovedAt(v view, place []byte) ([]byte, error) {
 	fact, err := v.get(append([]byte{keyPending}, place...))
-	if err == nil && fact == nil {
-		err = fmt.Errorf("%w: future %s is running, and not there", ErrDamaged, idAt(place))
+	if err != nil {
+		return nil, damaged(fmt.Errorf("read future %s: %w", idAt(place), err))
 	}
-	return fact, err
+	if fact == nil {
+		return nil, fmt.Errorf("%w: future %s is running, and not there", ErrDamaged, idAt(place))
+	}
+	return fact, nil
+}
+
+// damaged is what stands in the way of an upgrade.
+func damaged(err error) error {
+	if errors.Is(err, record.ErrCorrupt) && !errors.Is(err, ErrDamaged) {
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	return err
 }
 
 // moveSome moves the first of these facts, in a commit of its own, and returns the places of the rest.

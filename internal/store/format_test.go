@@ -13,8 +13,8 @@ import (
 	"github.com/awaitd/awaitd/internal/record"
 )
 
-// Downgrade makes a store that is closed one of format 1, in one commit, as a server of that format would have left it.
-// It returns how many running futures it holds.
+// Downgrade makes a store that is closed one of format 1, in one commit, as servers of that format would have left it:
+// the first running future, the third, and so on without a mark, as one of the first days did. It returns how many run.
 func Downgrade(t *testing.T, dir string, disk vfs.FS) (running int) {
 	t.Helper()
 	r, err := openRing(Options{Dir: dir, FS: disk})
@@ -35,10 +35,12 @@ func Downgrade(t *testing.T, dir string, disk vfs.FS) (running int) {
 	visitRunning(t, db, func(key, value []byte) {
 		fact, err := r.open(nil, key, value)
 		old := append([]byte{keyPending}, key[1:]...)
-		if err = errors.Join(err, b.Set(old, r.seal(nil, old, fact), nil), b.Set(key, nil, nil)); err != nil {
+		if err = errors.Join(err, b.Set(old, r.seal(nil, old, fact), nil), b.Delete(key, nil)); err != nil {
 			t.Fatal(err)
 		}
-		running++
+		if running++; running%2 == 0 {
+			_ = b.Set(key, nil, nil) // as before, it cannot fail
+		}
 	})
 	if err := b.Commit(pebble.Sync); err != nil {
 		t.Fatal(err)
@@ -89,31 +91,46 @@ func Layout(t *testing.T, dir string, disk vfs.FS) (format string, moved int) {
 	return string(text), moved
 }
 
-// A store of format 1 that has lost the fact of a running future is refused, and stays one of format 1: nothing of it
-// was moved.
+// A store of format 1 in which the fact of a running future is lost or damaged is refused, by name, and stays as it is:
+// of format 1, nothing moved, and no key to seal with more at each start.
 func TestAnUpgradeRefusesWhatIsDamaged(t *testing.T) {
-	disk := vfs.NewMem()
-	s := opened(t, disk, 0)
-	kept, lost := secretive(1), secretive(2)
-	kept.State, lost.State = record.StateRunning, record.StateRunning
-	committed(t, s, record.FutureChange{Is: kept}, record.FutureChange{Is: lost})
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	Downgrade(t, "s", disk)
-	db := bare(t, "s", disk)
-	key := append([]byte{keyPending}, appendPlace(nil, lost.ID, lost.CreatedAt)...)
-	if err := errors.Join(db.Delete(key, pebble.Sync), db.Close()); err != nil {
-		t.Fatal(err)
-	}
-	for range 2 {
-		_, err := Open(Options{Dir: "s", FS: disk, Sync: true})
-		if !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), lost.ID) {
-			t.Errorf("err = %v", err)
-		}
-		if format, moved := Layout(t, "s", disk); format != formatLine(1) || moved != 0 {
-			t.Errorf("it says %q, and %d are moved", format, moved)
-		}
+	for name, damage := range map[string]func(db *pebble.DB, key []byte) error{
+		"lost":    func(db *pebble.DB, key []byte) error { return db.Delete(key, pebble.Sync) },
+		"garbled": func(db *pebble.DB, key []byte) error { return db.Set(key, []byte{7, 7, 7}, pebble.Sync) },
+		"shut": func(db *pebble.DB, key []byte) error {
+			return db.Set(key, append([]byte{sealed}, make([]byte, 64)...), pebble.Sync)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			shut := name == "shut" // sealed with a key that is gone: who reads it does not know whose it is
+			disk := vfs.NewMem()
+			s := opened(t, disk, 0)
+			kept, hit := secretive(1), secretive(2)
+			kept.State, hit.State = record.StateRunning, record.StateRunning
+			committed(t, s, record.FutureChange{Is: kept}, record.FutureChange{Is: hit})
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			Downgrade(t, "s", disk)
+			db := bare(t, "s", disk)
+			key := append([]byte{keyPending}, appendPlace(nil, hit.ID, hit.CreatedAt)...)
+			if err := errors.Join(damage(db, key), db.Close()); err != nil {
+				t.Fatal(err)
+			}
+			keys := len(filesOf(t, disk)["s/"+ringName])
+			for range 2 {
+				_, err := Open(Options{Dir: "s", FS: disk, Sync: true})
+				if unnamed := !strings.Contains(err.Error(), hit.ID); !errors.Is(err, ErrDamaged) || unnamed && !shut {
+					t.Errorf("err = %v", err)
+				}
+				if format, moved := Layout(t, "s", disk); format != formatLine(1) || moved != 0 {
+					t.Errorf("it says %q, and %d are moved", format, moved)
+				}
+			}
+			if now := len(filesOf(t, disk)["s/"+ringName]); now != keys || keys == 0 {
+				t.Errorf("%s has %d bytes, had %d", ringName, now, keys)
+			}
+		})
 	}
 }
 
@@ -133,7 +150,7 @@ func TestAnUpgradeSealsWhatItMoves(t *testing.T) {
 	}
 	s = opened(t, disk, 0)
 	wantRequest(t, s, f)
-	if h, err := s.lastHead(); h != s.head || h.serial != before+1 || h.position != 1 || err != nil {
+	if h, err := s.lastHead(); h != s.head || h.serial != before+2 || h.position != 1 || err != nil {
 		t.Errorf("head %+v, stored %+v, %v, after commit %d", s.head, h, err, before)
 	}
 	if err := s.Close(); err != nil {

@@ -29,7 +29,8 @@ import (
 // of the running fact, its removal, the settled fact and a place in a list. Who lists futures reads facts in the order
 // in which they lie, and a restart reads the open ones and nothing else.
 //
-// In format 1 the facts of running futures lay with those of pending ones, and r <place> was empty (format.go).
+// In format 1 the facts of running futures lay with those of pending ones, and r <place> was an empty mark; in its
+// first days there was none (format.go).
 const (
 	keyHead    = 'h'
 	keyPending = 'o'

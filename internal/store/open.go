@@ -107,9 +107,6 @@ func open(o Options) (_ *Store, err error) {
 		return nil, err
 	}
 	undo = append(undo, d.close)
-	if err := ring.begin(); err != nil { // not before Pebble has refused nothing
-		return nil, err
-	}
 	kept := &files{o.FS, o.path(bodiesName), o.Log}
 	s := &Store{
 		backend: d, bodies: kept, lock: lock, room: roomIn(o.Dir, o.FS, uint64(o.SpareBytes)),
@@ -122,7 +119,14 @@ func open(o Options) (_ *Store, err error) {
 	if s.head.serial != serial {
 		return nil, fmt.Errorf("%w: commit %d is the last, %d was found before", ErrDamaged, s.head.serial, serial)
 	}
-	if err := s.upgrade(o, d); err != nil {
+	places, err := s.toMove(o, d)
+	if err == nil {
+		err = ring.begin() // not before nothing is refused: it adds a key
+	}
+	if err == nil {
+		err = s.upgrade(o, places)
+	}
+	if err != nil {
 		return nil, err
 	}
 	if err := kept.sweep(s.owns); err != nil {

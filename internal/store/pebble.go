@@ -24,7 +24,7 @@ type disk struct {
 	mark    *highWater
 	applied uint64         // serial of the last commit
 	marked  uint64         // and of the last one that is known to be on the disk
-	handing sync.WaitGroup // a batch to Pebble
+	writing sync.WaitGroup // the batch that Pebble is writing
 
 	// seen is what readers see: the last commit that is durable. Pebble shows a batch to readers before it is.
 	seen atomic.Pointer[diskView]
@@ -127,44 +127,49 @@ func (d *disk) apply(serial uint64, done func(error)) {
 
 // write has Pebble write a batch, and returns the state after it. That is made while the disk is at work, so that
 // little is left to do when it has done.
+//
+// It does not wait when that has become vain: Pebble may be waiting for a table, to have room in memory again, and on
+// ice there is none before the end.
 func (d *disk) write(b *pebble.Batch) (*diskView, error) {
-	if err := d.hand(b); err != nil {
+	if err := d.ice.err(); err != nil {
+		return nil, err
+	}
+	taken, synced := make(chan error, 1), make(chan error, 1)
+	d.writing.Go(func() {
+		if !d.wait.Sync {
+			taken <- d.db.Apply(b, d.wait)
+			synced <- nil
+			return
+		}
+		err := d.db.ApplyNoSyncWait(b, d.wait)
+		taken <- err
+		if err == nil {
+			err = b.SyncWait()
+		}
+		synced <- err
+	})
+	if err := d.await(taken); err != nil {
 		return nil, err
 	}
 	now := d.now()
-	var err error
-	if d.wait.Sync {
-		err = b.SyncWait()
-	}
-	if err = errors.Join(err, d.ice.err()); err != nil {
+	if err := d.await(synced); err != nil {
 		now.close()
 		return nil, err
 	}
 	return now, nil
 }
 
-// hand hands a batch to Pebble: to its log, which goes on to the disk, and to its memory. It does not wait when that
-// has become vain: Pebble may be waiting for a table, to have room in memory again, and on ice there is none before
-// the end.
-func (d *disk) hand(b *pebble.Batch) error {
-	if err := d.ice.err(); err != nil {
-		return err
-	}
-	apply := d.db.ApplyNoSyncWait
-	if !d.wait.Sync {
-		apply = d.db.Apply
-	}
-	handed := make(chan error, 1)
-	d.handing.Go(func() { handed <- apply(b, d.wait) })
+// await waits for a result, as long as it can be one.
+func (d *disk) await(result <-chan error) error {
 	select {
-	case err := <-handed:
-		return err
+	case err := <-result:
+		return errors.Join(err, d.ice.err())
 	case <-d.ice.frozen:
 		return d.ice.err()
 	}
 }
 
-// now is the state after everything that Pebble was handed.
+// now is the state after everything that Pebble has taken.
 func (d *disk) now() *diskView {
 	v := &diskView{of: d.db.NewSnapshot(), ring: d.ring}
 	v.users.Store(1)
@@ -185,7 +190,7 @@ func (d *disk) flush() error {
 
 func (d *disk) close() error {
 	close(d.ice.thawed)
-	d.handing.Wait()
+	d.writing.Wait()
 	d.seen.Load().close()
 	err := errors.Join(d.batch.Close(), d.db.Close())
 	if err == nil && d.applied > 0 {
