@@ -17,14 +17,6 @@ import (
 // ErrDamaged says that what lies on the disk is not what was written. It stays as it is.
 var ErrDamaged = errors.New("store: damaged")
 
-// whenDamaged marks an error as ErrDamaged if Pebble means that.
-func whenDamaged(err error) error {
-	if pebble.IsCorruptionError(err) && !errors.Is(err, ErrDamaged) {
-		return fmt.Errorf("%w: %w", ErrDamaged, err)
-	}
-	return err
-}
-
 // lastCommit finds the serial of the last commit that can be recovered, and demands that all before it can. It changes
 // nothing.
 //

@@ -146,7 +146,7 @@ func (s *Store) markRunning() error {
 		}
 	}
 	if err = errors.Join(err, facts.close()); err != nil {
-		return damaged(err)
+		return err
 	}
 	if marks == 0 {
 		return nil
@@ -158,20 +158,12 @@ func (s *Store) markRunning() error {
 func unmovedAt(v view, place []byte) ([]byte, error) {
 	fact, err := v.get(append([]byte{keyPending}, place...))
 	if err != nil {
-		return nil, damaged(fmt.Errorf("read future %s: %w", idAt(place), err))
+		return nil, fmt.Errorf("read future %s: %w", idAt(place), err)
 	}
 	if fact == nil {
 		return nil, fmt.Errorf("%w: future %s is running, and not there", ErrDamaged, idAt(place))
 	}
 	return fact, nil
-}
-
-// damaged is what stands in the way of an upgrade.
-func damaged(err error) error {
-	if errors.Is(err, record.ErrCorrupt) && !errors.Is(err, ErrDamaged) {
-		return fmt.Errorf("%w: %w", ErrDamaged, err)
-	}
-	return err
 }
 
 // moveSome moves the first of these facts, in a commit of its own, and returns the places of the rest.

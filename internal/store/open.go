@@ -10,6 +10,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/awaitd/awaitd/internal/record"
 )
 
 // Options are the settings of a store on disk.
@@ -78,6 +80,15 @@ func Open(o Options) (*Store, error) {
 		return nil, fmt.Errorf("open the store in %s: %w", o.Dir, whenDamaged(whenFull(err)))
 	}
 	return s, nil
+}
+
+// whenDamaged marks an error as ErrDamaged if Pebble or a record means that.
+func whenDamaged(err error) error {
+	corrupt := pebble.IsCorruptionError(err) || errors.Is(err, record.ErrCorrupt)
+	if corrupt && !errors.Is(err, ErrDamaged) {
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	return err
 }
 
 func open(o Options) (_ *Store, err error) {
