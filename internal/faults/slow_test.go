@@ -45,6 +45,22 @@ func loopOf(t *testing.T, c *client) (l loopState) {
 	return l
 }
 
+// untilSet waits for an event, again if a wait runs out, and hands over the answer that shows it set, or none.
+func untilSet(t *testing.T, c *client, path string) <-chan answer {
+	promised := make(chan answer, 1)
+	go func() {
+		for {
+			a := <-c.later(t.Context(), "GET", path)
+			var e shownEvent
+			if json.Unmarshal(a.body, &e) != nil || e.Set || a.status != http.StatusAccepted {
+				promised <- a
+				return
+			}
+		}
+	}()
+	return promised
+}
+
 // While the disk stands still, who asks for health or for what is settled is answered; who asked for a change is not,
 // and nobody sees it: neither what is being written nor what was done since. When the disk moves again, all are.
 func TestWhileTheDiskStandsStillReadsGoOn(t *testing.T) {
@@ -56,7 +72,7 @@ func TestWhileTheDiskStandsStillReadsGoOn(t *testing.T) {
 	ask(t, c, "POST", "/futures", `{"kind":"promise","id":"settled"}`, http.StatusCreated)
 	ask(t, c, "POST", "/futures/settled/resolve", `{"value":1}`, http.StatusOK)
 	ask(t, c, "POST", "/futures", `{"kind":"promise","id":"other"}`, http.StatusCreated)
-	waiter := c.later(t.Context(), "GET", "/events/go?wait=60s")
+	waiter := untilSet(t, c, "/events/go?wait=60s")
 	eventually(t, func() bool { return loopOf(t, c).Waiters == 1 }, "the wait is not held")
 
 	spell := l.cast(t, still)
