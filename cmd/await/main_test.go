@@ -28,6 +28,7 @@ import (
 var binary string
 
 func TestMain(m *testing.M) {
+	askPatience = time.Minute // on a slow machine, too, the server is asked
 	testscript.Main(world{m}, map[string]func(){"await": main})
 }
 

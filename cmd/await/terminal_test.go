@@ -311,7 +311,7 @@ func TestAKeyPressReachesACommandOnce(t *testing.T) {
 
 // A server that is not there yet is waited for, and a person is told why nothing happens.
 func TestAPersonIsToldWhyNothingHappens(t *testing.T) {
-	s := onScreen(t, []string{"AWAITD_URL=http://127.0.0.1:1", "AWAITD_PATIENCE=400ms"}, "await", "ls")
+	s := onScreen(t, []string{"AWAITD_URL=http://127.0.0.1:1", "AWAITD_PATIENCE=2s"}, "await", "ls")
 	if code := s.end(); code != exitFailed {
 		t.Errorf("exit status %d", code)
 	}
