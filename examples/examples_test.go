@@ -146,8 +146,8 @@ func launchIn(t *testing.T, folder, pattern, name string, args ...string) *progr
 	return nil
 }
 
-// The shell script gets all 20 answers, though every third target failed twice. On a slow machine an attempt may run out
-// of its time, before it has reached the target or after, and then there is one more.
+// The shell script gets all 20 answers, though every third target failed twice. On a slow machine an attempt may run
+// out of its time, before it has reached the target or after, and then there is one more.
 func TestFanout(t *testing.T) {
 	need(t, "curl", "jq")
 	w := start(t)
