@@ -19,7 +19,7 @@ import (
 	"github.com/awaitd/awaitd/internal/store"
 )
 
-var flips = flag.Int("flips", 5, "damage this many places in each file of a store")
+var flips = flag.Int("flips", max(5/every, 2), "damage this many places in each file of a store")
 
 // write makes a disk of files.
 func write(t *testing.T, files map[string][]byte) *vfs.MemFS {
