@@ -90,6 +90,9 @@ func (w *world) newULID() string {
 
 // name is an id in a few letters.
 func name(id string) string {
+	if of, callback := strings.CutSuffix(id, callbackJob); callback {
+		return name(of) + callbackJob
+	}
 	if u, err := ulid.Parse(strings.TrimPrefix(strings.TrimPrefix(id, "fut_"), "grp_")); err == nil {
 		return fmt.Sprintf("%c%d", id[0], int(u[14])<<8|int(u[15]))
 	}
@@ -189,10 +192,11 @@ func (w *world) waitingIDs() (ids []string) {
 }
 
 // idsAtOnce are those of promises that may be asked for with others: who has to wait until the last promise of that id
-// is forgotten asks twice; see single.
+// is forgotten asks twice; see single. So may who comes after the end of its callback.
 func (w *world) idsAtOnce() (ids []string) {
 	for _, id := range promiseIDs {
-		if f := w.oracle.Known(id); f == nil || f.ExpiresAt == 0 || f.ExpiresAt > w.now() {
+		f := w.oracle.Known(id)
+		if f == nil || !f.State.Settled() || f.SettledAt.Add(f.TTL) > w.now() {
 			ids = append(ids, id)
 		}
 	}
@@ -300,6 +304,9 @@ func (w *world) drawLimit(n *record.NewFuture) {
 func (w *world) drawKept() record.NewFuture {
 	t := w.T
 	n := record.NewFuture{TTL: oneOf(t, "ttl", 0, 0, 20*time.Millisecond, time.Millisecond)}
+	if chance(t, "callback", 30) {
+		n.Callback = drawCallback(t)
+	}
 	if chance(t, "labels", 30) {
 		n.Labels = []record.Label{oneOf(t, "label", labels...)}
 	}
@@ -509,6 +516,10 @@ func (w *world) drawOutcome() {
 	at := die(len(w.attempts)).Draw(t, "attempt")
 	a := w.attempts[at]
 	w.attempts = slices.Delete(w.attempts, at, at+1)
+	if strings.HasSuffix(a.id, callbackJob) {
+		w.brings(a, w.drawDelivery(a))
+		return
+	}
 	o := &record.Outcome{ID: a.id, Attempt: record.Attempt{N: a.n, At: w.now(), Duration: time.Millisecond, Status: 200}}
 	answer := &record.Result{Status: 200, Body: record.Body{Bytes: 2, Inline: []byte("ok")}}
 	switch how := oneOf(t, "brings", "success", "success", "retry", "retry", "failure", "status", "cut"); how {
@@ -531,6 +542,11 @@ func (w *world) drawOutcome() {
 			w.seen.saw("an attempt is tried again")
 		}
 	}
+	w.brings(a, o)
+}
+
+// brings is the end of an attempt.
+func (w *world) brings(a attempt, o *record.Outcome) {
 	w.note("outcome of %s#%d: %v, retry %v", name(a.id), a.n, o.Attempt.Failure, o.Retry)
 	w.outcomes = append(w.outcomes, o)
 	w.life.kernel.Outcome(o)

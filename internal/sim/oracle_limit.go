@@ -48,20 +48,25 @@ type judgement struct {
 
 // flight is an attempt under way: of which key, and in which era of its circuit it began.
 type flight struct {
-	key string
-	era int
-	at  record.Time
+	key      string
+	era      int
+	at       record.Time
+	recalled bool // a delivery that nobody wants any more
 }
 
+// keyOf is the key of a fetch, or of a receiver: those do not share the keys of fetches.
 func keyOf(f *record.Future) string {
-	if f.LimitKey() != "" {
+	switch {
+	case f.CallbackPending():
+		return "callback:" + hostOf(f.Callback.URL)
+	case f.LimitKey() != "":
 		return f.LimitKey()
 	}
-	return hostOf(f.Request)
+	return hostOf(f.Request.URL())
 }
 
-func hostOf(r record.Packed) string {
-	u, err := url.Parse(r.URL())
+func hostOf(target string) string {
+	u, err := url.Parse(target)
 	if err != nil {
 		panic(err) // the test writes no such URL
 	}
@@ -78,7 +83,7 @@ func (o *Oracle) key(name string) *key {
 	return k
 }
 
-// enlist makes a fetch one of its key. What it asks of the key holds for all of them from now on.
+// enlist makes a fetch, or a callback, one of its key. What it asks of the key holds for all of them from now on.
 func (o *Oracle) enlist(f *record.Future, asks *record.LimitSettings) {
 	k := o.key(keyOf(f))
 	if asks != nil {
@@ -87,14 +92,15 @@ func (o *Oracle) enlist(f *record.Future, asks *record.LimitSettings) {
 	o.tend(k)
 }
 
-// enqueue puts a fetch behind the others of its key. A key that had nothing to start waits until all others had a turn.
+// enqueue puts a fetch or a callback behind the others of its key. A key that had nothing to start waits until all
+// others had a turn.
 func (o *Oracle) enqueue(f *record.Future) {
 	k := o.key(keyOf(f))
 	k.ids = append(k.ids, f.ID)
 	o.tend(k)
 }
 
-// delist is for a fetch that has settled.
+// delist is for a fetch that has settled, or whose callback was pending until now.
 func (o *Oracle) delist(f *record.Future) {
 	k := o.limits[keyOf(f)]
 	if at := slices.Index(k.ids, f.ID); at >= 0 {
@@ -120,10 +126,12 @@ func (o *Oracle) flying(k *key) (all, now int) {
 	return all, now
 }
 
-// needed reports whether somebody needs k: a fetch that has not settled, or an attempt under way.
+// needsKey reports whether somebody needs k: a fetch that has not settled, a callback that is pending, or an attempt
+// under way.
 func (o *Oracle) needsKey(k *key) bool {
 	for _, f := range o.futures {
-		if f.Kind == record.KindFetch && !f.State.Settled() && keyOf(f) == k.name {
+		needs := f.Kind == record.KindFetch && !f.State.Settled() || f.CallbackPending()
+		if needs && keyOf(f) == k.name {
 			return true
 		}
 	}
@@ -390,7 +398,8 @@ func (o *Oracle) restoreKeys() {
 	}
 }
 
-// Place is where a fetch stands among those of its key, from 1; 0 when it does not wait for its turn.
+// Place is where a fetch stands among those of its key, from 1; 0 when it does not wait for its turn, or is a callback
+// that does.
 type Place struct {
 	Number int
 	Ragged bool // a larger number may be told
@@ -398,7 +407,7 @@ type Place struct {
 	blocked func(n int) (record.Reason, record.Time) // as the key stood when this was looked up
 }
 
-// Place looks for a fetch among those that wait.
+// Place looks for a future among those that wait.
 func (o *Oracle) Place(id string) Place {
 	for _, k := range o.limits {
 		if at := slices.Index(k.ids, id); at >= 0 {
@@ -406,6 +415,9 @@ func (o *Oracle) Place(id string) Place {
 			then.starts = slices.Clone(k.starts)
 			all, present := o.flying(k)
 			blocked := func(n int) (record.Reason, record.Time) { return then.blocked(n, now, all, present) }
+			if o.futures[id].CallbackPending() {
+				return Place{blocked: blocked}
+			}
 			return Place{at + 1, k.ragged, blocked}
 		}
 	}
@@ -415,17 +427,21 @@ func (o *Oracle) Place(id string) Place {
 // Allows reports whether number may be told of this place.
 func (p Place) Allows(number int) bool { return number == p.Number || p.Ragged && number > p.Number }
 
-// Shown is f as it is told with the place that was told: why it waits is its key's affair, and changes no fact.
+// Shown is f as it is told with the place that was told: why it waits is its key's affair, and changes no fact. Of a
+// callback is told until when.
 func (p Place) Shown(f *record.Future, told int) *record.Future {
-	if f == nil || p.Number == 0 {
-		return f
-	}
-	reason, until := p.blocked(told)
-	if reason == record.ReasonNone {
+	if f == nil || p.blocked == nil {
 		return f
 	}
 	shown := *f
-	shown.Reason, shown.NextAttemptAt = reason, until
+	switch reason, until := p.blocked(max(1, told)); {
+	case f.CallbackPending():
+		c := *f.Callback
+		c.NextAttemptAt = until
+		shown.Callback = &c
+	case reason != record.ReasonNone:
+		shown.Reason, shown.NextAttemptAt = reason, until
+	}
 	return &shown
 }
 
@@ -434,23 +450,33 @@ func (o *Oracle) startQueued() {
 	for len(o.flights) < o.Limits.WorkersMax && len(o.turns) > 0 && !o.Draining {
 		k := o.limits[o.turns[0]]
 		o.turns = o.turns[1:]
-		f := *o.futures[k.ids[0]]
+		f := o.futures[k.ids[0]]
 		k.ids = k.ids[1:]
 		if len(k.ids) == 0 {
 			k.ragged = false
 		}
-		o.flights[f.ID] = flight{k.name, k.era, o.Now}
+		o.flights[job(f)] = flight{key: k.name, era: k.era, at: o.Now}
 		if k.settings.Rate > 0 {
 			k.starts = append(k.starts, o.Now)
 		}
-		f.State, f.Reason, f.NextAttemptAt = record.StateRunning, record.ReasonNone, 0
-		if f.StartedAt == 0 {
-			f.StartedAt = o.Now
+		if f.CallbackPending() {
+			o.deliver(f)
+		} else {
+			o.start(f)
 		}
-		o.put(&f)
-		o.effects = append(o.effects, Effect{
-			Does: Launches, ID: f.ID, N: len(f.Attempts) + 1, Request: f.Request, DeadlineAt: f.DeadlineAt,
-		})
 		o.tend(k)
 	}
+}
+
+// start makes an attempt of f, a fetch.
+func (o *Oracle) start(was *record.Future) {
+	f := *was
+	f.State, f.Reason, f.NextAttemptAt = record.StateRunning, record.ReasonNone, 0
+	if f.StartedAt == 0 {
+		f.StartedAt = o.Now
+	}
+	o.put(&f)
+	o.effects = append(o.effects, Effect{
+		Does: Launches, ID: f.ID, N: len(f.Attempts) + 1, Request: f.Request, DeadlineAt: f.DeadlineAt,
+	})
 }

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/awaitd/awaitd/api"
@@ -84,6 +85,14 @@ var must = []string{
 	"a group was closed: dependency_failed", "a group was closed: when its work was done",
 	"a group was closed that nobody joined", "a group was forgotten", "a group was forgotten that nobody joined",
 	"it would wait for its own group",
+
+	"the callback of a fetch is pending", "the callback of a promise is pending", "the callback of a timer is pending",
+	"the callback of a wait is pending", "the callback of a fetch is skipped", "the callback of a promise is skipped",
+	"a callback was delivered", "a callback was delivered by another server", "a callback is tried again",
+	"a callback failed for good", "a callback was given up", "a callback was over after the ttl of its future",
+	"a callback was deleted with its future", "a callback waits for one that was recalled",
+	"a receiver is left alone", "a delivery was interrupted by a death", "a delivery that was interrupted is made again",
+	"the end of a callback was lost with its commit",
 }
 
 // complete fails the test for each that never happened.
@@ -103,6 +112,9 @@ func (w *world) sawKeys() {
 		w.seen.saw("a key is " + [...]string{"closed", "open", "half open"}[k.circuit.State])
 		if k.slots > 0 {
 			w.seen.saw("a key comes back")
+		}
+		if k.circuit.State == record.CircuitOpen && len(k.ids) > 0 && strings.HasPrefix(k.name, "callback:") {
+			w.seen.saw("a receiver is left alone")
 		}
 		if len(k.ids) > 0 {
 			all, present := w.oracle.flying(k)
