@@ -11,8 +11,8 @@ import (
 	"github.com/awaitd/awaitd/internal/record"
 )
 
-// receivers are hosts, one of them that of fetches, too.
-var receivers = []string{"one.example", "hook.example"}
+// receivers are hosts, one of them that of fetches, too, and one of them written in two ways.
+var receivers = []string{"one.example", "hook.example", "hook.example:443"}
 
 // drawCallback draws one as the door writes it down.
 func drawCallback(t *rapid.T) *record.Callback {
@@ -43,7 +43,7 @@ func (w *world) drawDelivery(a attempt) *record.Outcome {
 		o.Attempt.Failure = &record.Failure{Type: record.FailHTTPStatus, Message: fmt.Sprintf("It said %d.", code)}
 		o.Result = &record.Result{Status: code}
 	}
-	how := oneOf(t, "delivers", "it", "it", "500", "404", "nothing", "nothing", "410", "denied", "cut")
+	how := oneOf(t, "delivers", "it", "it", "500", "404", "nothing", "nothing", "410", "denied", "ours", "cut")
 	switch how {
 	case "it":
 		o.Attempt.Status = 204
@@ -56,12 +56,14 @@ func (w *world) drawDelivery(a attempt) *record.Outcome {
 		status(410)
 	case "nothing":
 		o.Attempt.Failure = &record.Failure{Type: record.FailConnect, Message: "It did not answer."}
+	case "ours":
+		o.Ours, o.Attempt.Failure = true, &record.Failure{Type: record.FailProtocol, Message: "It could not be composed."}
 	case "denied":
 		o.Attempt.Failure = &record.Failure{Type: record.FailEgressDenied, Message: "It must not be reached."}
 	default:
 		o.Attempt.Failure = &record.Failure{Type: record.FailCancelled, Message: "The server ends."}
 	}
-	if slices.Contains([]string{"500", "404", "nothing"}, how) && a.n <= len(pauses) {
+	if slices.Contains([]string{"500", "404", "nothing", "ours"}, how) && a.n <= len(pauses) {
 		o.Retry, o.RetryAfter = true, oneOf(t, "pause", pauses[a.n-1], ms(t, "short", 0, 15))
 	}
 	return o

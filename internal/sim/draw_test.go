@@ -325,6 +325,11 @@ func (w *world) drawPromise(ids []string) record.NewFuture {
 	n := w.drawKept()
 	n.ID, n.Kind = oneOf(w.T, "id", ids...), record.KindPromise
 	w.drawDeadline(&n)
+	for _, id := range ids {
+		if w.oracle.flights[id+callbackJob].recalled && chance(w.T, "before the last one has landed", 60) {
+			n.ID, n.Callback, n.Timeout, n.Until = id, drawCallback(w.T), 0, w.now()
+		}
+	}
 	return n
 }
 

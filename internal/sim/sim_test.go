@@ -374,8 +374,13 @@ func (w *world) readGoesOn() {
 	w.alone, w.crowded = nil, false
 }
 
-// restart kills the server and starts another one, a while later.
+// restart kills the server and starts another one, a while later. What ended just before may be lost.
 func (w *world) restart() {
+	if len(w.attempts) > 0 && chance(w.T, "just before", 30) {
+		w.life.holding = true
+		w.drawOutcome()
+		w.turn()
+	}
 	w.note("death")
 	w.die(nil)
 	w.reborn()
