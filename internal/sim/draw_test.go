@@ -62,6 +62,7 @@ func drawLimits(t *rapid.T) await.Limits {
 	l.GroupsMax = oneOf(t, "GroupsMax", 100, 100, 2)
 	l.EventBytesMax = oneOf[int64](t, "EventBytesMax", 1<<20, 1<<20, 60)
 	l.WorkersMax = oneOf(t, "WorkersMax", 2, 1, 3)
+	l.HostAttemptsMax = oneOf(t, "HostAttemptsMax", 100, 100, 1)
 	l.TTLDefault = oneOf(t, "TTLDefault", time.Hour, 30*time.Millisecond)
 	l.EventTTL = oneOf(t, "EventTTL", time.Hour, 15*time.Millisecond)
 	return l

@@ -13,9 +13,10 @@ import (
 
 // Limits are the bounds of the contract that the state can meet.
 type Limits struct {
-	FuturesPendingMax, WaitersMax, WaitLeavesHeldMax, EventsMax, GroupsMax, WorkersMax int
-	PendingBytesMax, EventBytesMax                                                     int64
-	TTLDefault, EventTTL                                                               time.Duration
+	FuturesPendingMax, WaitersMax, WaitLeavesHeldMax, EventsMax, GroupsMax int
+	WorkersMax, HostAttemptsMax                                            int
+	PendingBytesMax, EventBytesMax                                         int64
+	TTLDefault, EventTTL                                                   time.Duration
 }
 
 // Refusal is why a command was refused; empty when it was not.
@@ -113,6 +114,7 @@ type Oracle struct {
 	changed   []*key                   // whose facts have, since the last snapshot
 	restoring bool                     // keys have not got back what is stored of them
 	turns     []string                 // keys that may start something; the one whose turn it is comes first
+	parked    []*key                   // keys that could, if their host had a place; longest waiting first
 	dropped   []string                 // futures that are known only until that is durable
 	flights   map[string]flight        // attempts under way, by name: their outcome has not come
 	orphans   []string                 // their attempts were under way when the server before this one died

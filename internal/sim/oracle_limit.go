@@ -26,7 +26,7 @@ const (
 
 // key is a limit key, with its fetches that wait for their turn. Ragged once one left without being started: a place
 // may then be told too large. The worlds stay below 64 starts in a period and 100 retries in ten seconds, where
-// counting is exact and no budget is missing; and no host of theirs has fewer places than there are workers.
+// counting is exact and no budget is missing.
 type key struct {
 	name     string
 	settings record.LimitSettings
@@ -39,6 +39,8 @@ type key struct {
 	ragged   bool
 	restsAt  record.Time // since when nobody needs it; 0: somebody does
 	meetsAt  record.Time // its appointment; 0: none
+	host     string      // for a place at which it waits; empty: for none
+	wokenBy  string      // the host whose place it got, until it has had its turn; empty: none
 }
 
 // judgement is an outcome that says something of the target.
@@ -47,9 +49,10 @@ type judgement struct {
 	bad bool
 }
 
-// flight is an attempt under way: of which key, and in which era of its circuit it began.
+// flight is an attempt under way: of which key, at which host, and in which era of its circuit it began.
 type flight struct {
 	key      string
+	host     string
 	era      int
 	at       record.Time
 	recalled bool // a delivery that nobody wants any more
@@ -59,9 +62,17 @@ type flight struct {
 func keyOf(f *record.Future) string {
 	switch {
 	case f.CallbackPending():
-		return "callback:" + hostOf(f.Callback.URL)
+		return "callback:" + hostFor(f)
 	case f.LimitKey() != "":
 		return f.LimitKey()
+	}
+	return hostFor(f)
+}
+
+// hostFor is the host that the next attempt of f goes to.
+func hostFor(f *record.Future) string {
+	if f.CallbackPending() {
+		return hostOf(f.Callback.URL)
 	}
 	return hostOf(f.Request.URL())
 }
@@ -190,7 +201,12 @@ func (o *Oracle) tend(k *key) {
 	switch wants := len(k.ids) > 0 && reason == record.ReasonNone; {
 	case !wants:
 		o.turns = slices.DeleteFunc(o.turns, func(name string) bool { return name == k.name })
-	case !slices.Contains(o.turns, k.name):
+		o.unpark(k)
+		o.passOn(k)
+	case slices.Contains(o.turns, k.name):
+	case k.host != "" && k.host == hostFor(o.futures[k.ids[0]]) && o.full(k.host):
+	default:
+		o.unpark(k)
 		o.turns = append(o.turns, k.name)
 	}
 	if o.needsKey(k) {
@@ -307,6 +323,7 @@ func (o *Oracle) land(c *record.Outcome) bool {
 		return false
 	}
 	delete(o.flights, c.ID)
+	o.wakeParked(fl.host)
 	k := o.key(fl.key)
 	before := k.circuit.State
 	if bad, says := judge(&c.Attempt); says && !c.Ours && fl.era == k.era {
@@ -448,26 +465,71 @@ func (p Place) Shown(f *record.Future, told int) *record.Future {
 	return &shown
 }
 
-// startQueued gives free workers the first of each key in turn.
+// startQueued gives free workers the first of each key in turn. One whose host has no place left takes no turns until
+// there is one.
 func (o *Oracle) startQueued() {
 	for len(o.flights) < o.Limits.WorkersMax && len(o.turns) > 0 && !o.Draining {
 		k := o.limits[o.turns[0]]
 		o.turns = o.turns[1:]
-		f := o.futures[k.ids[0]]
-		k.ids = k.ids[1:]
-		if len(k.ids) == 0 {
-			k.ragged = false
-		}
-		o.flights[job(f)] = flight{key: k.name, era: k.era, at: o.Now}
-		if k.settings.Rate > 0 {
-			k.starts = append(k.starts, o.Now)
-		}
-		if f.CallbackPending() {
-			o.deliver(f)
+		if host := hostFor(o.futures[k.ids[0]]); o.full(host) {
+			k.host = host
+			o.parked = append(o.parked, k)
 		} else {
-			o.start(f)
+			o.startFirst(k)
 		}
-		o.tend(k)
+		o.passOn(k)
+	}
+}
+
+func (o *Oracle) startFirst(k *key) {
+	f := o.futures[k.ids[0]]
+	k.ids = k.ids[1:]
+	if len(k.ids) == 0 {
+		k.ragged = false
+	}
+	o.flights[job(f)] = flight{key: k.name, host: hostFor(f), era: k.era, at: o.Now}
+	if k.settings.Rate > 0 {
+		k.starts = append(k.starts, o.Now)
+	}
+	if f.CallbackPending() {
+		o.deliver(f)
+	} else {
+		o.start(f)
+	}
+	o.tend(k)
+}
+
+// full reports whether a host has as many attempts under way as it may.
+func (o *Oracle) full(host string) bool {
+	n := 0
+	for _, fl := range o.flights {
+		n += boolean(fl.host == host)
+	}
+	return n >= o.Limits.HostAttemptsMax
+}
+
+func (o *Oracle) unpark(k *key) {
+	k.host = ""
+	o.parked = slices.DeleteFunc(o.parked, func(one *key) bool { return one == k })
+}
+
+// wakeParked gives a key its turn that waits for a place at a host, the one that has waited longest, if there is one.
+func (o *Oracle) wakeParked(host string) {
+	i := slices.IndexFunc(o.parked, func(k *key) bool { return k.host == host })
+	if i < 0 || o.full(host) {
+		return
+	}
+	k := o.parked[i]
+	o.unpark(k)
+	k.wokenBy = host
+	o.turns = append(o.turns, k.name)
+}
+
+// passOn is for a key that has had its turn, or needs none any more: the host that gave it a place may have one more.
+func (o *Oracle) passOn(k *key) {
+	if host := k.wokenBy; host != "" {
+		k.wokenBy = ""
+		o.wakeParked(host)
 	}
 }
 

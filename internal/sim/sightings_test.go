@@ -53,7 +53,8 @@ var must = []string{
 	"a key is closed", "a key is open", "a key is half open", "a key comes back", "a key is forgotten",
 	"a fetch is queued", "a fetch is rate limited", "a fetch is kept from its target",
 	"an attempt succeeded", "an attempt failed", "an attempt is tried again", "an attempt was cut", "abort",
-	"a key made room for another", "a cancel raced an outcome", "an outcome came late",
+	"a key made room for another", "a key waits for its host", "a callback waits for its host",
+	"a cancel raced an outcome", "an outcome came late",
 	"woken: satisfied", "woken: failed", "woken: pending", "the rest was cancelled", "a waiter left",
 	"a wait was woken by an event set and cleared in one turn",
 	"a wait came in the turn in which its event was set",
@@ -112,6 +113,12 @@ func (w *world) sawKeys() {
 		w.seen.saw("a key is " + [...]string{"closed", "open", "half open"}[k.circuit.State])
 		if k.slots > 0 {
 			w.seen.saw("a key comes back")
+		}
+		if k.host != "" {
+			w.seen.saw("a key waits for its host")
+			if strings.HasPrefix(k.name, "callback:") {
+				w.seen.saw("a callback waits for its host")
+			}
 		}
 		if k.circuit.State == record.CircuitOpen && len(k.ids) > 0 && strings.HasPrefix(k.name, "callback:") {
 			w.seen.saw("a receiver is left alone")

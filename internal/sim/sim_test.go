@@ -461,8 +461,8 @@ func (w *world) calm() {
 		w.finishAll()
 	}
 	w.pass(600*time.Millisecond, false)
-	if !w.oracle.Draining && len(w.oracle.turns) > 0 && len(w.oracle.flights) == 0 {
-		w.Fatalf("these queue for ever: %v", w.oracle.turns)
+	if o := w.oracle; !o.Draining && len(o.turns)+len(o.parked) > 0 && len(o.flights) == 0 {
+		w.Fatalf("these queue for ever: %v, and %d keys more", o.turns, len(o.parked))
 	}
 	for _, f := range oldestFirst(w.oracle.Stored.Futures) {
 		if over(f) && f.ExpiresAt <= w.now()-300 {

@@ -105,8 +105,8 @@ func (w *world) bounds() Limits {
 	l := w.limits
 	return Limits{
 		FuturesPendingMax: l.FuturesPendingMax, WaitersMax: l.WaitersMax, WaitLeavesHeldMax: l.WaitLeavesHeldMax,
-		EventsMax: l.EventsMax, GroupsMax: l.GroupsMax, WorkersMax: l.WorkersMax, PendingBytesMax: l.PendingBytesMax,
-		EventBytesMax: l.EventBytesMax, TTLDefault: l.TTLDefault, EventTTL: l.EventTTL,
+		EventsMax: l.EventsMax, GroupsMax: l.GroupsMax, WorkersMax: l.WorkersMax, HostAttemptsMax: l.HostAttemptsMax,
+		PendingBytesMax: l.PendingBytesMax, EventBytesMax: l.EventBytesMax, TTLDefault: l.TTLDefault, EventTTL: l.EventTTL,
 	}
 }
 
