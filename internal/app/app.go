@@ -194,7 +194,6 @@ func (a *App) buildServer(registry *prometheus.Registry) error {
 	return nil
 }
 
-// readKeys reads the keys file; without one there are no keys.
 // writable says why the server cannot take work: its store writes no more, and the process is about to end.
 func (a *App) writable() error {
 	select {
@@ -207,6 +206,7 @@ func (a *App) writable() error {
 
 var errStoreFailed = errors.New("the store cannot write any more")
 
+// readKeys reads the keys file; without one there are no keys.
 func readKeys(path string) (*server.Keys, error) {
 	if path == "" {
 		return nil, nil
@@ -257,7 +257,7 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	a.drain(turns)
 	if turns {
-		_ = a.kernel.CallSoonThreadsafe(a.kernel.Stop) // it can only be closed by the Close below
+		a.kernel.Finish() // the outcomes of the last attempts may be on their way to the disk
 		err = errors.Join(err, <-turning)
 	}
 	err = errors.Join(err, a.Close())

@@ -35,13 +35,8 @@ func TestTheNextServerGoesOn(t *testing.T) {
 	first.call("POST", "/futures/kept/resolve", `{"value":{"a":1}}`, nil, 200)
 	first.call("POST", "/futures", `{"kind":"timer","after":"1ms"}`, &timer, 201)
 	first.call("POST", "/events/e/set", `{"sha":"4f2a"}`, nil, 200)
-	first.stop()
-	if err := <-first.ended; err != nil {
-		t.Fatal(err)
-	}
-	first.ended <- nil // for the clean-up
 
-	second := launch(t, o)
+	second := first.next(o)
 	var got future
 	second.call("GET", "/futures/"+fetched.ID+"?wait=1h", "", &got, 200)
 	if got.State != "succeeded" || asked.Load() != 2 {
@@ -65,6 +60,80 @@ func TestTheNextServerGoesOn(t *testing.T) {
 	second.call("GET", "/events/e", "", &e, 200)
 	if !e.Set || e.Generation != 1 || e.Payload.JSON.Sha != "4f2a" {
 		t.Errorf("the event: %+v", e)
+	}
+}
+
+// next ends a server and starts another with the same options.
+func (r *running) next(o Options) *running {
+	r.Helper()
+	r.stop()
+	if err := <-r.ended; err != nil {
+		r.Fatal(err)
+	}
+	r.ended <- nil // for the clean-up
+	return launch(r.T, o)
+}
+
+// Whatever comes back within the grace time counts, also what comes together and at the last moment: an ordered end
+// loses no outcome, of which there are more than one commit takes.
+func TestAnOrderedEndLosesNoOutcome(t *testing.T) {
+	const posts = 40
+	arrived, release := make(chan bool, posts), make(chan bool)
+	target := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		arrived <- true
+		<-release
+	}))
+	defer target.Close()
+	o := options()
+	o.Memory, o.Sync, o.DataDir, o.HostConcurrency = false, true, t.TempDir(), posts
+	r := launch(t, o)
+	ids := make([]string, posts)
+	for i := range ids {
+		var f future
+		r.call("POST", "/fetch", `{"method":"POST","url":"`+target.URL+`"}`, &f, 202)
+		ids[i] = f.ID
+	}
+	for range posts {
+		<-arrived
+	}
+	time.AfterFunc(time.Millisecond, func() { close(release) })
+	r = r.next(o)
+	for _, id := range ids {
+		var f future
+		if r.call("GET", "/futures/"+id, "", &f, 200); f.State != "succeeded" {
+			t.Errorf("%s: %+v", id, f)
+		}
+	}
+}
+
+// What the end of the grace time cuts is made again, however often: only a death of the server is held against it.
+func TestWhatTheGraceTimeCutsIsMadeAgain(t *testing.T) {
+	const gets, ends = 20, 4
+	arrived := make(chan bool, gets*(ends+1))
+	target := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		arrived <- true
+		<-r.Context().Done()
+	}))
+	defer target.Close()
+	o := options()
+	o.Memory, o.Sync, o.DataDir, o.HostConcurrency, o.Grace = false, true, t.TempDir(), gets, time.Millisecond
+	r := launch(t, o)
+	for range gets {
+		r.call("POST", "/fetch?url="+target.URL, "", nil, 202)
+	}
+	for range ends {
+		for n := range gets {
+			select {
+			case <-arrived:
+			case <-time.After(time.Minute):
+				t.Fatalf("%d of %d are made", n, gets)
+			}
+		}
+		r = r.next(o)
+	}
+	var failed struct{ Futures []future }
+	if r.call("GET", "/futures?state=failed", "", &failed, 200); len(failed.Futures) > 0 {
+		t.Errorf("%d failed, such as %+v", len(failed.Futures), failed.Futures[0])
 	}
 }
 

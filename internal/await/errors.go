@@ -12,6 +12,7 @@ var (
 	ErrBusy            = errors.New("await: too many requests are waiting for their turn")
 	ErrDraining        = errors.New("await: the server is shutting down")
 	ErrEnded           = errors.New("await: the kernel has ended")
+	ErrLost            = errors.New("await: the kernel has ended, and the command may be done or not")
 	ErrTooManyFutures  = errors.New("await: too many futures are pending")
 	ErrFuturesTooLarge = errors.New("await: the requests of pending futures take too many bytes")
 	ErrTooManyEvents   = errors.New("await: too many events are remembered or waited for")

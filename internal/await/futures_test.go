@@ -97,8 +97,8 @@ func TestAFailedCommitEndsTheKernel(t *testing.T) {
 		h.store.fail = errDisk
 		h.store.mu.Unlock()
 		_, err := h.kernel.Resolve(h.Context(), "p", []byte("1"))
-		if !errors.Is(err, ErrEnded) {
-			h.Errorf("resolve: %v, want ErrEnded", err)
+		if !errors.Is(err, ErrLost) {
+			h.Errorf("resolve: %v, want ErrLost", err)
 		}
 		if err := <-h.ended; !errors.Is(err, errDisk) {
 			h.Errorf("the kernel ended with %v", err)
@@ -113,6 +113,41 @@ func TestAFailedCommitEndsTheKernel(t *testing.T) {
 			}
 		}
 		h.ended <- nil // for the end of the house
+	})
+}
+
+// An ordered end makes durable what was proposed while the last commit was under way, and answers it.
+func TestFinishTakesWhatIsOnItsWay(t *testing.T) {
+	inHouse(t, small(), func(h *house) {
+		h.submit("f1")
+		h.store.hold()
+		answers := make(chan error, 3)
+		for _, id := range []string{"p", "q"} {
+			go func() {
+				_, err := h.kernel.Submit(h.Context(), record.NewFuture{ID: id, Kind: record.KindPromise})
+				answers <- err
+			}()
+			synctest.Wait()
+		}
+		h.succeed("f1", 1)
+		h.kernel.Finish()
+		for range 2 {
+			synctest.Wait()
+			select {
+			case err := <-h.ended:
+				h.Fatalf("it ended with work on its way: %v", err)
+			default:
+			}
+			h.store.letGo(true)
+		}
+		if err := errors.Join(<-h.ended, <-answers, <-answers); err != nil {
+			h.Error(err)
+		}
+		h.store.letGo(false)
+		h.begin()
+		if h.state("f1") != "succeeded" || h.state("p") != "pending" || h.state("q") != "pending" {
+			h.Errorf("after it: %s, %s, %s", h.state("f1"), h.state("p"), h.state("q"))
+		}
 	})
 }
 

@@ -81,6 +81,7 @@ type Kernel struct {
 	position    uint64        // of the last turn applied
 	held        []effect      // of the turns applied since the last commit began
 	committing  bool
+	finishing   bool // the loop is to stop when nothing is held any more
 	sweeping    bool             // something has expired: the next commit is worth making even if it changes nothing
 	alarm       loop.TimerHandle // wakes the loop for what is next due
 	alarmAt     record.Time      // 0: not set
@@ -174,14 +175,20 @@ func (k *Kernel) Recover(progress func(n int)) error {
 	return nil
 }
 
-// Run runs the loop until Stop, or until a commit fails: then nothing after it may be promised, and Run returns the
-// reason. It must be called once.
+// Run runs the loop until Finish or Stop, or until a commit fails: then nothing after it may be promised, and Run
+// returns the reason. It must be called once.
 func (k *Kernel) Run() error {
 	k.CallSoon(k.heartbeat)
 	err := k.RunForever()
 	close(k.ended)
 	k.state.loseAll()
 	return errors.Join(k.failure, err)
+}
+
+// Finish has Run return once all that was proposed before is durable and answered. Stop forgets what is not, as a
+// crash does. Any goroutine.
+func (k *Kernel) Finish() {
+	_ = k.CallSoonThreadsafe(func() { k.finishing = true }) // else it has ended
 }
 
 // broken ends the kernel: something on the loop panicked, so the state may be wrong, and replay is cheaper than wrong
@@ -213,6 +220,8 @@ func (k *Kernel) endTurn(t loop.Turn) {
 	k.commit()
 	if len(k.state.cascade) > 0 {
 		k.CallSoon(func() {}) // its turn follows the rest
+	} else if k.finishing && !k.committing && len(k.held) == 0 {
+		k.Stop()
 	}
 	k.setAlarm()
 	k.gauges.publish(k)

@@ -48,8 +48,11 @@ func (p *proposal) release(*Kernel) {
 	}
 }
 
-// propose hands p to the loop, unless too many are there already. Any goroutine.
+// propose hands p to the loop, unless too many are there already. After an error nothing was done. Any goroutine.
 func (k *Kernel) propose(p *proposal) error {
+	if k.hasEnded() {
+		return ErrEnded
+	}
 	if k.outstanding.Add(1) > int64(k.limits.InboxMax) {
 		k.outstanding.Add(-1)
 		return ErrBusy
@@ -61,7 +64,17 @@ func (k *Kernel) propose(p *proposal) error {
 	return nil
 }
 
-// await waits for the release of p. Who leaves early leaves the answer behind. Any goroutine.
+func (k *Kernel) hasEnded() bool {
+	select {
+	case <-k.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+// await waits for the release of p. Who leaves early leaves the answer behind. Errors: ErrLost, of
+// a command; ErrEnded, of a look; ctx's. Any goroutine.
 func (k *Kernel) await(ctx context.Context, p *proposal) (any, error) {
 	select {
 	case <-p.done:
@@ -69,8 +82,16 @@ func (k *Kernel) await(ctx context.Context, p *proposal) (any, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	case <-k.ended:
-		return nil, ErrEnded
 	}
+	select {
+	case <-p.done: // the last thing that the kernel did
+		return p.answer, p.err
+	default:
+	}
+	if p.command != nil {
+		return nil, ErrLost
+	}
+	return nil, ErrEnded
 }
 
 // command proposes c and waits for its answer, which is released once it is durable. Any goroutine.

@@ -575,8 +575,8 @@ func TestAFutureCreatedBetweenTwoLooksIsNotTakenForSettled(t *testing.T) {
 // What panics on the loop ends the kernel with its reason: replay is cheaper than wrong state.
 func TestAPanicEndsTheKernel(t *testing.T) {
 	inHouse(t, small(), func(h *house) {
-		if _, err := h.kernel.command(h.Context(), (*record.Submit)(nil)); !errors.Is(err, ErrEnded) {
-			h.Errorf("the command that panicked: %v, want ErrEnded", err)
+		if _, err := h.kernel.command(h.Context(), (*record.Submit)(nil)); !errors.Is(err, ErrLost) {
+			h.Errorf("the command that panicked: %v, want ErrLost", err)
 		}
 		if err := <-h.ended; err == nil {
 			h.Error("the kernel ended without a reason")

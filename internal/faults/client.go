@@ -41,27 +41,30 @@ type answer struct {
 	body     []byte
 }
 
-// call makes one request of whatever server is ready, and waits for one first. It is lost when no answer came, or one
-// that says that the server is about to end: it may have happened. The server that was asked is dead when call returns.
-// It is void when it was certainly never made.
+// call makes one request of whatever server is ready, and waits for one first. It is lost when no answer came: it may
+// have happened. It is void when it was certainly never made, and when the answer says that the server is about to end:
+// that nothing was done, it is taken at its word. Of both the server that was asked is dead when call returns.
 func (c *client) call(ctx context.Context, q request) (a answer, is fate) {
 	l := c.enter(ctx)
 	if l == nil {
 		return a, void
 	}
 	a, err := c.exchange(ctx, q)
+	is = lost
 	switch {
-	case err == nil && a.status != http.StatusServiceUnavailable:
-		return a, answered
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return a, void
+	case err == nil && a.status == http.StatusServiceUnavailable:
+		is = void
+	case err == nil:
+		return a, answered
 	}
 	select {
 	case <-l.ended:
 	case <-ctx.Done():
 		c.accuse("%s %s got no answer though the server lives: %d %v", q.method, q.path, a.status, err)
 	}
-	return a, lost
+	return a, is
 }
 
 // fate is what became of a call.

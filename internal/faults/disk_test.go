@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -127,10 +128,15 @@ func TestWhatAFailedSyncShouldHaveKeptIsNotAcknowledged(t *testing.T) {
 	if code := l.exit(t); code <= 0 || !l.said.has("input/output error") {
 		t.Errorf("it ended with %d:\n%s", code, l.said)
 	}
-	if a := <-late; a.status != 0 && a.status != http.StatusServiceUnavailable {
+	a := <-late
+	if a.status != 0 && a.status != http.StatusServiceUnavailable {
 		t.Errorf("the set was answered %d %s", a.status, a.body)
 	}
 	w.live(t.Context())
+	event := ask(t, c, "GET", "/events/late", "", http.StatusOK)
+	if a.status != 0 && !bytes.Contains(event, []byte(`"generation":0`)) {
+		t.Errorf("the set was answered with a %d, by which nothing was done, and here is %s", a.status, event)
+	}
 	ask(t, c, "GET", "/futures/before", "", http.StatusAccepted)
 	ask(t, c, "POST", "/futures/before/resolve", `{"value":1}`, http.StatusOK)
 }

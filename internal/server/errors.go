@@ -44,6 +44,9 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Context().Err() != nil && errors.Is(err, r.Context().Err()) {
 		panic(http.ErrAbortHandler) // the caller has gone
 	}
+	if errors.Is(err, await.ErrLost) {
+		panic(http.ErrAbortHandler) // it may be done: no answer says so, as in a crash, and each other would be a lie
+	}
 	p := s.problem(r.Context(), err)
 	if p.Code == api.CodeInternal {
 		s.Log.Error("a request failed", "route", routeOf(w).label, "error", err)

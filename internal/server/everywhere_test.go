@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -192,6 +193,21 @@ func TestAPanicAfterTheHeaderCutsTheConnection(t *testing.T) {
 	}()
 	x := newExchange(httptest.NewRecorder(), h.server.tally.nowhere)
 	h.server.observe(x, httptest.NewRequest("GET", "/", nil), half)
+	t.Error("it returned")
+}
+
+// Whether a command is done that was under way when the kernel ended, nobody knows: no answer says so, and a 503 would
+// promise that it is not.
+func TestWhatMayBeDoneIsNotAnswered(t *testing.T) {
+	h := newHouse(t)
+	w := httptest.NewRecorder()
+	defer func() {
+		if got := recover(); got != http.ErrAbortHandler || w.Body.Len() > 0 {
+			t.Errorf("recovered %v, want http.ErrAbortHandler; answered %s", got, w.Body)
+		}
+	}()
+	x := newExchange(w, h.server.tally.nowhere)
+	h.server.fail(x, httptest.NewRequest("POST", "/events/a/set", nil), fmt.Errorf("set: %w", await.ErrLost))
 	t.Error("it returned")
 }
 

@@ -421,7 +421,8 @@ func (w *world) stop(want error) {
 	for _, c := range w.calls {
 		select {
 		case r := <-c.result:
-			if !errors.Is(r.err, await.ErrEnded) && c != w.slow && !w.failed {
+			lost := errors.Is(r.err, await.ErrEnded) || errors.Is(r.err, await.ErrLost)
+			if !lost && c != w.slow && !w.failed {
 				w.Errorf("%s: after the death: %v, %v", c, r.answer, r.err)
 			}
 		default:
