@@ -86,6 +86,11 @@ var catalogue = []ProblemPage{
 			"cancel_on_failure failed. It takes no members any more, and cannot be opened again. Nothing was created.",
 	},
 	{
+		CodePreconditionFailed, "The result is another than you ask for", 412,
+		"If-Match names an ETag that the result does not have. A result never changes: the future is another, of the same " +
+			"id.",
+	},
+	{
 		CodeBodyTooLarge, "The body is too large", 413,
 		"The body is longer than this server takes for this call. A batch can be sent in parts; the payload of an " +
 			"event is at most 64 KiB.",

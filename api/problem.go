@@ -21,6 +21,7 @@ const (
 	CodeIDTaken               Code = "id-taken"
 	CodeCyclicWait            Code = "cyclic-wait"
 	CodeGroupClosed           Code = "group-closed"
+	CodePreconditionFailed    Code = "precondition-failed"
 	CodeBodyTooLarge          Code = "body-too-large"
 	CodeUnsupportedMediaType  Code = "unsupported-media-type"
 	CodeRangeNotSatisfiable   Code = "range-not-satisfiable"

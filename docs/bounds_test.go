@@ -51,7 +51,7 @@ var limits = []limitGroup{
 			"How long an idempotency key is remembered", "--idempotency-ttl", "the call creates anew",
 			[]string{"server.KeyTTLDefault"},
 		},
-		{"How long running attempts get at the end", "--grace", "they are cut off: what may be repeated is made again after the next start, a POST or PATCH fails with `outcome_unknown`", nil},
+		{"How long running attempts get at the end", "--grace", "they are made again later, or `outcome_unknown`", nil},
 	}},
 	{"requests", []limit{
 		{"The body of a submit, a future, a group or a wait", "server.SubmitBytesMax", "413 `body-too-large`", nil},

@@ -81,7 +81,7 @@ type Kernel struct {
 	position    uint64        // of the last turn applied
 	held        []effect      // of the turns applied since the last commit began
 	committing  bool
-	finishing   bool // the loop is to stop when nothing is held any more
+	finishing   bool             // the loop is to stop when nothing is held any more
 	sweeping    bool             // something has expired: the next commit is worth making even if it changes nothing
 	alarm       loop.TimerHandle // wakes the loop for what is next due
 	alarmAt     record.Time      // 0: not set

@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/awaitd/awaitd/api"
@@ -37,14 +40,15 @@ func (s *Server) resultAnswer(w http.ResponseWriter, r *http.Request, v await.Vi
 // serveResult hands out what a stranger sent: the browser may not guess its type, run anything in it, or show it in
 // place. The stranger's status is a number in a header, never that of this answer.
 func (s *Server) serveResult(w http.ResponseWriter, r *http.Request, v await.View) error {
-	body, size, err := s.openResult(v)
+	opened, size, err := s.openResult(v)
 	if err != nil {
 		if _, gone := s.kernel.Future(r.Context(), v.ID); gone != nil {
 			return gone // and its body with it, since it was looked at
 		}
 		return fmt.Errorf("result of %s: %w", v.ID, err)
 	}
-	defer func() { _ = body.Close() }()
+	body := &servedBody{open: opened}
+	defer body.close()
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	if v.Kind == record.KindFetch {
@@ -59,16 +63,34 @@ func (s *Server) serveResult(w http.ResponseWriter, r *http.Request, v await.Vie
 	h.Set("Content-Security-Policy", "sandbox; default-src 'none'")
 	h.Set("Content-Disposition", "attachment")
 	h.Set("ETag", etagOf(v.Future))
-	ranged := &rangeWriter{ResponseWriter: w}
-	http.ServeContent(ranged, r, "", time.Time{}, body)
-	if !ranged.refused {
+	if !strings.HasPrefix(r.Header.Get("Range"), "bytes=") {
+		r.Header.Del("Range") // of a unit that nobody has here (RFC 9110, section 14.2)
+	}
+	late := &lateWriter{ResponseWriter: w}
+	http.ServeContent(late, r, "", time.Time{}, body)
+	fault := body.fault()
+	switch {
+	case fault != nil && late.begun:
+		s.Log.Error("a result was cut off", "future", v.ID, "error", fault)
+		panic(http.ErrAbortHandler) // half an answer is seen as what it is
+	case fault != nil:
+		fault = fmt.Errorf("result of %s: %w", v.ID, fault)
+	case late.status == http.StatusRequestedRangeNotSatisfiable:
+		h.Set("Content-Range", fmt.Sprintf("bytes */%d", size))
+		fault = api.NewProblem(api.CodeRangeNotSatisfiable, fmt.Sprintf("The result has %d bytes.", size))
+	case late.status == http.StatusPreconditionFailed:
+		fault = api.NewProblem(api.CodePreconditionFailed, "The result has the ETag "+etagOf(v.Future)+".")
+	default:
+		late.begin()
 		return nil
 	}
-	for _, name := range []string{"Content-Encoding", "Content-Disposition", "Awaitd-Upstream-Status"} {
+	for _, name := range []string{
+		"Accept-Ranges", "Content-Encoding", "Content-Disposition", "Content-Length", "Awaitd-Upstream-Status",
+	} {
 		h.Del(name)
 	}
 	h.Set("Cache-Control", "no-store") // ServeContent has taken it away
-	return api.NewProblem(api.CodeRangeNotSatisfiable, fmt.Sprintf("The result has %d bytes.", size))
+	return fault
 }
 
 // openResult opens what v brought home. The answer of a wait is not kept as text.
@@ -77,7 +99,8 @@ func (s *Server) openResult(v await.View) (io.ReadSeekCloser, int64, error) {
 		body, err := s.Bodies.OpenBody(v.Result.Body)
 		return body, v.Result.Body.Bytes, err
 	}
-	whole := &view{bodies: s.Bodies, room: math.MaxInt64}
+	whole := s.view()
+	whole.room = math.MaxInt64
 	text, err := encode(whole.decided(v.Future).WaitAnswer)
 	return struct {
 		io.ReadSeeker
@@ -85,21 +108,71 @@ func (s *Server) openResult(v await.View) (io.ReadSeekCloser, int64, error) {
 	}{bytes.NewReader(text), io.NopCloser(nil)}, int64(len(text)), err
 }
 
-// rangeWriter keeps back the plain text with which http.ServeContent refuses a range, so that it can be a problem.
-type rangeWriter struct {
-	http.ResponseWriter
-	refused bool
+// servedBody is a body while http.ServeContent reads it: of several ranges on a goroutine that may still be at it when
+// the caller has gone.
+type servedBody struct {
+	mu   sync.Mutex
+	open io.ReadSeekCloser // nil once it is closed
+	err  error             // of a read
 }
 
-func (w *rangeWriter) WriteHeader(status int) {
-	if w.refused = status == http.StatusRequestedRangeNotSatisfiable; !w.refused {
-		w.ResponseWriter.WriteHeader(status)
+func (b *servedBody) Read(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.open == nil {
+		return 0, fs.ErrClosed
 	}
+	n, err := b.open.Read(p)
+	if err != nil && err != io.EOF {
+		b.err = err
+	}
+	return n, err
 }
 
-func (w *rangeWriter) Write(p []byte) (int, error) {
-	if w.refused {
+func (b *servedBody) Seek(offset int64, whence int) (int64, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.open == nil {
+		return 0, fs.ErrClosed
+	}
+	return b.open.Seek(offset, whence)
+}
+
+// fault is why the body cannot be read, if that has been seen.
+func (b *servedBody) fault() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.err
+}
+
+func (b *servedBody) close() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	_ = b.open.Close() // it was only read
+	b.open = nil
+}
+
+// lateWriter begins the answer of http.ServeContent with the first byte of a body, so that a body that cannot be read,
+// a range that is not there and a condition that does not hold can still be problems. Their plain text it drops.
+type lateWriter struct {
+	http.ResponseWriter
+	status int
+	begun  bool
+}
+
+func (w *lateWriter) WriteHeader(status int) { w.status = status }
+
+func (w *lateWriter) Write(p []byte) (int, error) {
+	if w.status >= http.StatusBadRequest {
 		return len(p), nil
 	}
+	w.begin()
 	return w.ResponseWriter.Write(p)
+}
+
+func (w *lateWriter) begin() {
+	if !w.begun {
+		w.begun = true
+		w.ResponseWriter.WriteHeader(w.status)
+	}
 }

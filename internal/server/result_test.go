@@ -4,9 +4,14 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/awaitd/awaitd/internal/await"
 	"github.com/awaitd/awaitd/internal/fetch"
@@ -207,19 +212,38 @@ func TestValuesAndPayloadsShareTheRoomOfAnAnswer(t *testing.T) {
 	}
 }
 
-// lostBodies has lost them all, or cannot read them to their end.
-type lostBodies struct{ short bool }
+var errFire = errors.New("the disk is on fire")
 
-func (l lostBodies) OpenBody(record.Body) (io.ReadSeekCloser, error) {
-	if l.short {
-		return shortBody{bytes.NewReader([]byte("short"))}, nil
-	}
-	return nil, errors.New("the disk is on fire")
+// lostBodies has lost them all.
+type lostBodies struct{}
+
+func (lostBodies) OpenBody(record.Body) (io.ReadSeekCloser, error) { return nil, errFire }
+
+// burntBodies opens each, and reads it up to where it is damaged.
+type burntBodies struct{ whole int64 }
+
+func (b burntBodies) OpenBody(of record.Body) (io.ReadSeekCloser, error) {
+	return &burntBody{io.NewSectionReader(zeros{}, 0, of.Bytes), b.whole}, nil
 }
 
-type shortBody struct{ *bytes.Reader }
+type burntBody struct {
+	*io.SectionReader
+	whole int64
+}
 
-func (shortBody) Close() error { return nil }
+func (b *burntBody) Read(p []byte) (int, error) {
+	at, _ := b.Seek(0, io.SeekCurrent)
+	if at >= b.whole {
+		return 0, errFire
+	}
+	return b.SectionReader.Read(p[:min(int64(len(p)), b.whole-at)])
+}
+
+func (*burntBody) Close() error { return nil }
+
+type zeros struct{}
+
+func (zeros) ReadAt(p []byte, _ int64) (int, error) { clear(p); return len(p), nil }
 
 // A body that cannot be read is a fault of the server's where it is asked for, and a truncated one in a future.
 func TestABodyThatIsLostIs500AndNoSecretIsTold(t *testing.T) {
@@ -237,9 +261,124 @@ func TestABodyThatIsLostIs500AndNoSecretIsTold(t *testing.T) {
 	if strings.Contains(r.body, "fire") || !strings.Contains(h.log.String(), "fire") {
 		t.Errorf("the reason is shown, or not logged: %s", r.body)
 	}
-	if s := (&view{bodies: lostBodies{short: true}, room: 1000}).result(&record.Future{
-		Kind: record.KindFetch, Result: &record.Result{Status: 200, Body: record.Body{Bytes: 100, Ref: "1"}},
-	}); !s.Truncated {
-		t.Errorf("a body that ends early is shown as %+v", s)
+}
+
+// A body that is damaged is never whole: it is a fault of the server's before the first byte, after that the answer is
+// cut off, and a future is shown without. The log says why each time.
+func TestADamagedBodyIsSeenAsWhatItIs(t *testing.T) {
+	for _, whole := range []int64{0, 70_000} {
+		h := newHouse(t, plans{bodies: burntBodies{whole}})
+		id := h.submit("/hang")
+		h.started(1)
+		h.targets.answer(id, func(job fetch.Job) *record.Outcome {
+			return h.targets.succeeded(job, 200, "text/plain", strings.Repeat("x", 100_000))
+		})
+		logged := 0
+		burns := func(what string) {
+			t.Helper()
+			if n := strings.Count(h.log.String(), "fire"); n <= logged {
+				t.Errorf("damaged from %d on, %s: it is not logged", whole, what)
+			} else {
+				logged = n
+			}
+		}
+		if r := h.want(200, h.get("/futures/"+id+"?wait=20s")); r.at("result.truncated") != true {
+			t.Errorf("damaged from %d on, it is shown as %.300s", whole, r.body)
+		}
+		burns("shown")
+		for _, part := range []string{"", "Range: bytes=90000-", "Range: bytes=0-9,90000-90009"} {
+			w := httptest.NewRecorder()
+			w.Code = 0 // until there is one
+			r := httptest.NewRequest("GET", "/futures/"+id+"/result", nil)
+			if name, value, ok := strings.Cut(part, ": "); ok {
+				r.Header.Set(name, value)
+			}
+			cut := panics(func() { h.server.ServeHTTP(w, r) })
+			begun := whole > 0 && part == "" || strings.Contains(part, ",") // with the head of a part
+			if begun && cut != http.ErrAbortHandler || !begun && (cut != nil || w.Code != 500) {
+				t.Errorf("damaged from %d on, %q: %d, and it panics with %v", whole, part, w.Code, cut)
+			}
+			burns(part)
+		}
 	}
+}
+
+func panics(f func()) (with any) {
+	defer func() { with = recover() }()
+	f()
+	return nil
+}
+
+// Who asks for several ranges and hangs up ends nobody's read in the middle.
+func TestWhoHangsUpOnSeveralRangesHarmsNobody(t *testing.T) {
+	body := &closingBody{SectionReader: io.NewSectionReader(zeros{}, 0, 100_000), reading: make(chan bool)}
+	served := &servedBody{open: body}
+	r := httptest.NewRequest("GET", "/", nil)
+	r.Header.Set("Range", "bytes=0-9,90000-99999")
+	http.ServeContent(&deafWriter{httptest.NewRecorder(), body.reading}, r, "", time.Time{}, served)
+	served.close()
+	if _, err := served.Read(make([]byte, 1)); err != fs.ErrClosed {
+		t.Errorf("a read after the end: %v", err)
+	}
+	if _, err := served.Seek(0, io.SeekStart); err != fs.ErrClosed {
+		t.Errorf("a seek after the end: %v", err)
+	}
+}
+
+// closingBody is a body that must not be closed while it is read. It says so when its second part is.
+type closingBody struct {
+	*io.SectionReader
+	reading chan bool
+	said    bool
+	closed  bool
+}
+
+func (b *closingBody) Read(p []byte) (int, error) {
+	if at, _ := b.Seek(0, io.SeekCurrent); at >= 90_000 && !b.said {
+		b.said = true
+		close(b.reading)
+		for range 1000 {
+			runtime.Gosched() // the caller hangs up
+		}
+	}
+	if b.closed {
+		panic("it is closed")
+	}
+	return b.SectionReader.Read(p)
+}
+
+func (b *closingBody) Close() error {
+	b.closed = true
+	return nil
+}
+
+// deafWriter fails as soon as a second part is read.
+type deafWriter struct {
+	http.ResponseWriter
+	reading chan bool
+}
+
+func (w *deafWriter) Write(p []byte) (int, error) {
+	if bytes.Contains(p, []byte("bytes 90000-")) {
+		<-w.reading
+		return 0, io.ErrClosedPipe
+	}
+	return w.ResponseWriter.Write(p)
+}
+
+// Ranges of other units are ignored; those that make no sense, and conditions that do not hold, are problems.
+func TestConditionsOfAResult(t *testing.T) {
+	h := newHouse(t)
+	id := h.submit("/ok?type=text/plain&body=0123456789")
+	h.want(200, h.get("/futures/"+id+"?wait=20s"))
+	path := "/futures/" + id + "/result"
+	if r := h.want(200, h.get(path, "Range: lines=1-2")); r.body != "0123456789" {
+		t.Errorf("lines of it: %s", r.body)
+	}
+	r := h.wantProblem(416, "range-not-satisfiable", h.get(path, "Range: bytes=5-2"))
+	if got := r.header.Get("Content-Range"); got != "bytes */10" {
+		t.Errorf("Content-Range: %s", got)
+	}
+	h.wantProblem(412, "precondition-failed", h.get(path, `If-Match: "other"`))
+	h.want(200, h.get(path, "If-Match: "+h.get(path).header.Get("ETag")))
 }

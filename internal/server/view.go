@@ -2,7 +2,10 @@ package server
 
 import (
 	"bytes"
+	"errors"
 	"io"
+	"io/fs"
+	"log/slog"
 	"mime"
 	"strings"
 	"unicode/utf8"
@@ -25,11 +28,12 @@ const depthMax = 1000
 // view turns facts into what the wire shows, for one answer.
 type view struct {
 	bodies Bodies
+	log    *slog.Logger
 	room   int64 // bytes that may still be shown
 	unread bool  // a body could not be read
 }
 
-func (s *Server) view() *view { return &view{bodies: s.Bodies, room: AnswerInlineBytesMax} }
+func (s *Server) view() *view { return &view{bodies: s.Bodies, log: s.Log, room: AnswerInlineBytesMax} }
 
 // shown is a body in the one form that fits it.
 type shown struct {
@@ -65,8 +69,8 @@ func (v *view) value(value []byte) shown {
 	return shown{json: value}
 }
 
-// read is the bytes of a stored body, if there is room for it. A body that cannot be read now is truncated, too, and
-// who follows the link learns why.
+// read is the bytes of a stored body, if there is room for it. A body that cannot be read now is truncated, too: it may
+// have been forgotten since it was looked at, else it is lost, and the log says why.
 func (v *view) read(b record.Body) (body []byte, ok bool) {
 	if b.Ref == "" {
 		return b.Inline, true
@@ -74,18 +78,20 @@ func (v *view) read(b record.Body) (body []byte, ok bool) {
 	if b.Bytes > InlineBytesMax || b.Bytes > v.room {
 		return nil, false
 	}
+	body = make([]byte, b.Bytes)
 	file, err := v.bodies.OpenBody(b)
-	if err != nil {
-		v.unread = true
-		return nil, false
+	if err == nil {
+		_, err = io.ReadFull(file, body)
+		_ = file.Close() // it was only read
 	}
-	defer func() { _ = file.Close() }()
-	body, err = io.ReadAll(io.LimitReader(file, InlineBytesMax))
-	if err != nil || int64(len(body)) != b.Bytes {
-		v.unread = true
-		return nil, false
+	if err == nil {
+		return body, true
 	}
-	return body, true
+	v.unread = true
+	if !errors.Is(err, fs.ErrNotExist) {
+		v.log.Error("a body cannot be read, and its future is shown without", "error", err)
+	}
+	return nil, false
 }
 
 // isJSON reports whether a Content-Type says JSON: application/json, text/json or anything with the suffix +json.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"slices"
 	"strconv"
@@ -170,7 +171,7 @@ func (m *memoryBodies) open(b record.Body) (io.ReadSeekCloser, error) {
 	defer m.mu.Unlock()
 	body, ok := m.held[b.Ref]
 	if !ok {
-		return nil, fmt.Errorf("open body %s: it is gone", b.Ref)
+		return nil, fmt.Errorf("open body %s: %w", b.Ref, fs.ErrNotExist)
 	}
 	return nopSeekCloser{bytes.NewReader(body)}, nil
 }
