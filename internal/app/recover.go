@@ -1,6 +1,7 @@
 package app
 
 import (
+	"fmt"
 	"net/http"
 	"runtime/debug"
 	"sync/atomic"
@@ -62,6 +63,9 @@ func (a *App) recover() error {
 	})
 	if err == nil && facts > 0 {
 		a.log.Info("recovered", "facts", facts, "took", time.Since(began))
+	}
+	if err != nil && !a.options.Memory {
+		err = fmt.Errorf("what is in %s: %w", a.options.DataDir, err)
 	}
 	return err
 }

@@ -2,6 +2,8 @@ package app
 
 import (
 	crand "crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,7 +18,7 @@ import (
 )
 
 // webhookFile holds, in the data directory, what callbacks are signed with when --webhook-secret does not say it: a
-// secret and a private key, one a line.
+// secret and a private key, one a line, and a sum of both. The first versions wrote no sum.
 const webhookFile = "webhook-keys"
 
 // buildSigner reads the keys of callbacks, or makes them at the first start and says the secret, once.
@@ -32,8 +34,16 @@ func (a *App) buildSigner() error {
 			a.log.Warn("a secret for verifying callbacks was made; it is shown only now", "webhook_secret", kept[0])
 		}
 	}
-	a.signer, err = webhook.NewSigner(secrets, kept[1])
+	if a.signer, err = webhook.NewSigner(secrets, kept[1]); err != nil && len(a.options.WebhookSecret) == 0 {
+		err = fmt.Errorf("%s: %w", filepath.Join(a.options.DataDir, webhookFile), err)
+	}
 	return err
+}
+
+// keysSum shows that the keys of callbacks are those that were written.
+func keysSum(keys []string) string {
+	sum := sha256.Sum256([]byte(strings.Join(keys, "\n")))
+	return hex.EncodeToString(sum[:8])
 }
 
 // webhookKeys is the secret and the private key that belong to the data. In memory they are new at each start.
@@ -43,10 +53,14 @@ func (a *App) webhookKeys() (keys []string, made bool, err error) {
 		text, err := os.ReadFile(path)
 		if err == nil {
 			keys = strings.Fields(string(text))
-			if len(keys) != 2 {
-				return nil, false, fmt.Errorf("%s has %d lines, must have a secret and a private key", path, len(keys))
+			switch {
+			case len(keys) != 2 && len(keys) != 3:
+				err = fmt.Errorf("%s has %d lines, must have a secret, a private key and their sum", path, len(keys))
+			case len(keys) == 3 && keys[2] != keysSum(keys[:2]):
+				err = fmt.Errorf("%s is damaged. Restore it from a copy; or remove it: then new keys are made, and receivers "+
+					"must be told", path)
 			}
-			return keys, false, nil
+			return keys, false, err
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
 			return nil, false, fmt.Errorf("read the keys of callbacks: %w", err)
@@ -56,7 +70,7 @@ func (a *App) webhookKeys() (keys []string, made bool, err error) {
 	_, _ = crand.Read(random[:]) // it never fails
 	keys = []string{webhook.Secret(random[:32]), webhook.Private(random[32:])}
 	if !a.options.Memory {
-		err = writeWhole(path, strings.Join(keys, "\n")+"\n")
+		err = writeWhole(path, strings.Join(append(keys, keysSum(keys)), "\n")+"\n")
 	}
 	return keys, true, err
 }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -211,6 +212,47 @@ func launchLogged(t *testing.T, o Options, log *strings.Builder) *running {
 		t.Fatal(err)
 	}
 	return launchApp(t, a)
+}
+
+// A flipped bit in the file of keys would make each receiver refuse every callback: it is refused at the start. A file
+// of the first versions, without a sum, is taken.
+func TestDamagedKeysOfCallbacksAreRefused(t *testing.T) {
+	o := options()
+	o.Memory, o.DataDir = false, t.TempDir()
+	path := filepath.Join(o.DataDir, webhookFile)
+	opens := func(text string) error {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		a, err := New(o, slog.New(slog.DiscardHandler))
+		if err == nil {
+			_ = a.Close()
+		}
+		return err
+	}
+	a, err := New(o, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = a.Close()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at, c := range text {
+		if c == '\n' {
+			continue
+		}
+		damaged := slices.Clone(text)
+		damaged[at] ^= 1
+		if err := opens(string(damaged)); err == nil || !strings.Contains(err.Error(), path) {
+			t.Fatalf("byte %d is damaged: %v", at, err)
+		}
+	}
+	lines := strings.Fields(string(text))
+	if err := opens(lines[0] + "\n" + lines[1] + "\n"); err != nil {
+		t.Errorf("without a sum: %v", err)
+	}
 }
 
 // A secret that is none, and a file of keys that is not as it was written, are refused at the start.

@@ -132,6 +132,11 @@ func (s *Server) raise(w http.ResponseWriter, r *http.Request, c *record.EventCh
 	if c.Payload, err = payloadOf(r.Header.Get("Content-Type"), body); err != nil {
 		return err
 	}
+	if c.Payload != nil {
+		if err := s.Room(); err != nil {
+			return err
+		}
+	}
 	changed, err := s.kernel.ChangeEvent(r.Context(), c)
 	if err != nil {
 		return err

@@ -43,7 +43,7 @@ func lastCommit(o Options) (uint64, error) {
 // lastInTables is the serial of the last commit that no log is needed for.
 func lastInTables(o Options) (serial uint64, err error) {
 	broken := newIce()
-	options := pebbleOptions(o, withoutLogs{o.FS}, broken.freeze)
+	options := pebbleOptions(o, withoutLogs{o.FS}, broken)
 	options.ReadOnly = true
 	db, err := pebble.Open(o.path(pebbleName), options)
 	if err != nil {

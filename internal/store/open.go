@@ -196,9 +196,12 @@ func (o *Options) check() (serial uint64, err error) {
 		return 0, fmt.Errorf("%w: %s is missing", ErrDamaged, o.path(formatName))
 	case !exists:
 		return 0, o.make()
-	default:
-		return serial, nil
 	}
+	if _, err := o.FS.Stat(o.path(bodiesName)); errors.Is(err, fs.ErrNotExist) {
+		return 0, fmt.Errorf("%w: %s is missing. Restore the folder from a copy; or, if no answer was longer than 64 KiB, "+
+			"or to go on without those, make an empty one", ErrDamaged, o.path(bodiesName))
+	}
+	return serial, nil
 }
 
 // make makes a new store, or ends the making of one that was cut short.

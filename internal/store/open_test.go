@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/awaitd/awaitd/internal/record"
 	"github.com/awaitd/awaitd/internal/store"
@@ -186,6 +187,47 @@ func TestOrphansAreSweptAtStart(t *testing.T) {
 	if len(names) != 2 || names[0] != owned.Ref || names[1] != "notes.txt" {
 		t.Errorf("left: %q, want %q and notes.txt", names, owned.Ref)
 	}
+}
+
+// A folder of bodies that is not there, as after a copy that leaves out what is empty, is said to be missing, and
+// nothing else in the store is touched.
+func TestAStoreWithoutItsFolderOfBodiesIsRefused(t *testing.T) {
+	folder := t.TempDir()
+	mustClose(t, mustOpen(t, folder))
+	bodies := filepath.Join(folder, "bodies")
+	if err := os.Remove(bodies); err != nil {
+		t.Fatal(err)
+	}
+	before := contents(t, folder)
+	_, err := store.Open(store.Options{Dir: folder})
+	if !errors.Is(err, store.ErrDamaged) || !says(err, bodies+" is missing") {
+		t.Errorf("err = %v", err)
+	}
+	if diff := cmp.Diff(before, contents(t, folder)); diff != "" {
+		t.Errorf("the store is another (-before +after):\n%s", diff)
+	}
+	if err := os.Mkdir(bodies, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	mustClose(t, mustOpen(t, folder))
+}
+
+// contents is every file below a folder.
+func contents(t *testing.T, folder string) map[string]string {
+	t.Helper()
+	found := map[string]string{}
+	err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		found[path] = string(text)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
 }
 
 // There is room until what is left of the disk is less than what is kept for the work under way.

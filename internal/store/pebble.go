@@ -30,18 +30,21 @@ type disk struct {
 	seen atomic.Pointer[diskView]
 }
 
-// pebbleOptions are how Pebble is used here.
-func pebbleOptions(o Options, fs vfs.FS, fatal func(error)) *pebble.Options {
+// pebbleOptions are how Pebble is used here, until its files are on ice.
+func pebbleOptions(o Options, fs vfs.FS, end *ice) *pebble.Options {
 	p := &pebble.Options{
 		FS:                          fs,
 		FormatMajorVersion:          pebble.FormatValueSeparation,
 		CacheSize:                   o.CacheBytes,
 		MemTableSize:                uint64(o.MemtableBytes),
 		MemTableStopWritesThreshold: 4,
-		Logger:                      logger{o.Log, fatal},
+		Logger:                      logger{o.Log, end.freeze},
 		EventListener: &pebble.EventListener{
-			BackgroundError: fatal,
+			BackgroundError: end.freeze,
 			DataCorruption: func(i pebble.DataCorruptionInfo) {
+				if end.err() != nil {
+					return // it misses what was not written
+				}
 				o.Log.Error("damaged data on the disk", "store", o.Dir, "file", i.Path, "error", i.Details)
 			},
 		},
@@ -70,7 +73,7 @@ func openDisk(o Options, ring *ring) (*disk, error) {
 	}
 	cold := icyFS{o.FS, d.ice}
 	var err error
-	if d.db, err = pebble.Open(o.path(pebbleName), pebbleOptions(o, cold, d.ice.freeze)); err != nil {
+	if d.db, err = pebble.Open(o.path(pebbleName), pebbleOptions(o, cold, d.ice)); err != nil {
 		return nil, errors.Join(err, d.ice.err())
 	}
 	d.batch = d.db.NewBatch(pebble.WithInitialSizeBytes(batchBytes), pebble.WithMaxRetainedSizeBytes(batchBytesMax))
@@ -238,7 +241,7 @@ func (v *diskView) get(key []byte) ([]byte, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, whenDamaged(err)
 	}
 	own := make([]byte, 0, len(value))
 	if isSealed(key, value) {
@@ -296,9 +299,9 @@ func (c *diskCursor) value() []byte { return c.current }
 
 func (c *diskCursor) close() error {
 	if c.at == nil {
-		return c.err
+		return whenDamaged(c.err)
 	}
-	return errors.Join(c.err, c.at.Close())
+	return whenDamaged(errors.Join(c.err, c.at.Close()))
 }
 
 // logger is the log as Pebble sees it: its own affairs are for who debugs.

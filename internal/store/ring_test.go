@@ -476,7 +476,7 @@ func TestWhatAnOlderVersionWroteIsSealed(t *testing.T) {
 // bare is the Pebble of a store that is closed.
 func bare(t *testing.T, dir string, disk vfs.FS) *pebble.DB {
 	t.Helper()
-	options := pebbleOptions(Options{Log: slog.New(slog.DiscardHandler)}, disk, func(err error) { t.Error(err) })
+	options := pebbleOptions(Options{Log: slog.New(slog.DiscardHandler)}, disk, newIce())
 	db, err := pebble.Open(disk.PathJoin(dir, pebbleName), options)
 	if err != nil {
 		t.Fatal(err)

@@ -3,8 +3,10 @@
 package store_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -100,11 +102,16 @@ func fillDisk(t *testing.T, folder string) {
 		t.Errorf("close: %v", err)
 	}
 	refill(t, folder)
+	var log bytes.Buffer
+	o.Log = slog.New(slog.NewTextHandler(&log, nil)) // which takes turns
 	if s, err := store.Open(o); err == nil {
 		t.Log("opened while the disk is full")
 		_ = s.Close()
 	} else if !errors.Is(err, store.ErrFull) {
 		t.Errorf("open while the disk is full: %v", err)
+	}
+	if strings.Contains(log.String(), "damaged") {
+		t.Errorf("what found no room is called damaged:\n%s", &log)
 	}
 	for _, name := range []string{ballast, filepath.Join(folder, "rest")} {
 		if err := os.Remove(name); err != nil {
