@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -494,8 +493,8 @@ func TestAKeyIsSent(t *testing.T) {
 
 // Waits that are under way survive the death of the server, and are decided by what happens after its restart.
 func TestWaitsSurviveARestartOfTheServer(t *testing.T) {
-	addr, dir, ctx := freeAddr(t), t.TempDir(), patient(t)
-	p := server(t, "--addr", addr, "--data-dir", dir)
+	dir, ctx := t.TempDir(), patient(t)
+	p := server(t, "--addr", "127.0.0.1:0", "--data-dir", dir)
 	retried := make(chan struct{}, 1)
 	c := newClient(t, p.url, client.OnRetry(func(error, time.Duration) {
 		select {
@@ -532,7 +531,7 @@ func TestWaitsSurviveARestartOfTheServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-retried
-	server(t, "--addr", addr, "--data-dir", dir)
+	server(t, "--addr", strings.TrimPrefix(p.url, "http://"), "--data-dir", dir)
 	must[*api.Event](t)(e.Set(ctx, nil))
 	must[*api.Future](t)(promise.Resolve(ctx, "still here"))
 	for range 4 {
@@ -544,15 +543,4 @@ func TestWaitsSurviveARestartOfTheServer(t *testing.T) {
 	if diff := cmp.Diff([]string{"event:kept", "future:before", "future:kept"}, completed); diff != "" {
 		t.Errorf("completed (-want +got):\n%s", diff)
 	}
-}
-
-// freeAddr is an address that nobody listens on.
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
 }

@@ -158,7 +158,7 @@ serve() {
 
 # scrape lets Prometheus read the server with the configuration of this folder, but for the address and the interval.
 scrape() {
-	local query
+	local query up=""
 	mkdir "$work/prometheus"
 	cp deploy/prometheus/alerts.yml "$work/prometheus"
 	sed -e "s/awaitd:8080/127.0.0.1:$port/" -e 's/_interval: 15s/_interval: 1s/' deploy/prometheus/prometheus.yml \
@@ -167,11 +167,12 @@ scrape() {
 		--web.listen-address="127.0.0.1:$promport" >"$work/prometheus.log" 2>&1 &
 	pids+=($!)
 	await_url "http://127.0.0.1:$promport/-/ready"
-	for _ in $(seq 100); do
-		[[ $(ask 'min(count_over_time(awaitd_loop_turns_total[1m])) >= bool 3') == 1 ]] && break
+	for _ in $(seq 100); do # a scrape may be late: then up is 0 until the next one
+		up=$(ask 'up{job="awaitd"}')
+		[[ $up == 1 && $(ask 'min(count_over_time(awaitd_loop_turns_total[1m])) >= bool 3') == 1 ]] && break
 		sleep 0.3
 	done
-	expect "up" 1 "$(ask 'up{job="awaitd"}')"
+	expect "up" 1 "$up"
 	expect "alerts firing" "" "$(ask 'ALERTS{alertstate="firing"}')"
 	query=0
 	while read -r expr; do
@@ -226,8 +227,8 @@ unit() {
 	systemd-analyze security --offline=true --threshold=20 "$work/awaitd.service" | tail -1
 }
 
-port=$((20000 + RANDOM % 10000))
-promport=$((port + 10000))
+port=$((20000 + RANDOM % 6000)) # below 32768: from there on the system gives ports to connections
+promport=$((port + 6000))
 base=http://127.0.0.1:$port
 
 copy_context

@@ -50,8 +50,8 @@ type completeCommand struct {
 	Words []string `arg:"" optional:"" help:"The words of the command line so far; the last is to be completed."`
 }
 
-// askPatience is how long a person who presses a key waits for the server.
-const askPatience = time.Second
+// askPatience is how long a person who presses a key waits for the server. Tests have more of it.
+var askPatience = time.Second
 
 // Run prints what may come next, a line each: the word, a tab, and what it is.
 func (k *completeCommand) Run(s *session, c *connection, parser *kong.Kong) error {

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"syscall"
 	"testing"
@@ -27,6 +28,7 @@ import (
 var binary string
 
 func TestMain(m *testing.M) {
+	askPatience = time.Minute // on a slow machine, too, the server is asked
 	testscript.Main(world{m}, map[string]func(){"await": main})
 }
 
@@ -113,7 +115,9 @@ func TestConversations(t *testing.T) {
 			env.Setenv("T", startTarget(env.Defer))
 			return err
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"status": status, "held": held},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"status": status, "held": held, "bounded": bounded,
+		},
 	})
 }
 
@@ -132,6 +136,19 @@ func status(ts *testscript.TestScript, _ bool, args []string) {
 	if got != want {
 		ts.Fatalf("exit status %d, want %d", got, want)
 	}
+}
+
+// bounded PATTERN N COMMAND is status for a command that takes --timeout, with 300 ms and then ever more until a line
+// that it prints matches: it counts from before the server is reached, so that on a slow machine it may see nothing.
+func bounded(ts *testscript.TestScript, _ bool, args []string) {
+	seen := regexp.MustCompile("(?m)" + args[0])
+	for limit := 300 * time.Millisecond; limit < 2*time.Minute; limit *= 2 {
+		status(ts, false, slices.Concat(args[1:], []string{"--timeout", limit.String()}))
+		if seen.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+	}
+	ts.Fatalf("it never printed a line like %s", args[0])
 }
 
 // held N waits until the server holds N requests.

@@ -138,6 +138,20 @@ func (s *screen) text() string {
 	return strings.TrimRight(strings.Join(lines, "\n"), "\n")
 }
 
+// written is all that the program wrote, escapes included.
+func (s *screen) written() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.raw.String()
+}
+
+// modes says whether the cursor is hidden, and whether the alternate screen is shown.
+func (s *screen) modes() (hidden, other bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.hidden, s.other
+}
+
 // see waits until the screen shows what is wanted.
 func (s *screen) see(pattern string) {
 	s.t.Helper()
@@ -188,10 +202,10 @@ func TestAWaitIsShownWhileItLasts(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.see(`(?m)^. 1 of 2 done, \d+s\n  · event:a  pending for \d+s\n  ✓ event:b  generation 1  hello$`)
-	if !s.hidden {
+	if hidden, _ := s.modes(); !hidden {
 		t.Error("the cursor blinks in the block")
 	}
-	if !strings.Contains(s.raw.String(), "\x1b[32m✓") {
+	if !strings.Contains(s.written(), "\x1b[32m✓") {
 		t.Error("what is done is not green")
 	}
 	if _, err := c.Event("a").Set(t.Context(), nil); err != nil {
@@ -204,7 +218,7 @@ func TestAWaitIsShownWhileItLasts(t *testing.T) {
 	if diff := cmp.Diff(want, s.text()); diff != "" {
 		t.Errorf("left on the screen (-want +got):\n%s", diff)
 	}
-	if s.hidden {
+	if hidden, _ := s.modes(); hidden {
 		t.Error("the cursor stays hidden")
 	}
 }
@@ -231,11 +245,11 @@ func TestAWaitFitsTheScreen(t *testing.T) {
 	if code := s.end(); code != exitInterrupted {
 		t.Errorf("exit status %d", code)
 	}
-	if strings.Contains(s.raw.String(), "m") && regexp.MustCompile(`\x1b\[[0-9;]*m`).Match(s.raw.Bytes()) {
+	if regexp.MustCompile(`\x1b\[[0-9;]*m`).MatchString(s.written()) {
 		t.Error("there are colours although NO_COLOR is set")
 	}
-	if s.hidden || !strings.Contains(s.text(), "interrupted") {
-		t.Errorf("cursor hidden: %v, screen:\n%s", s.hidden, s.text())
+	if hidden, _ := s.modes(); hidden || !strings.Contains(s.text(), "interrupted") {
+		t.Errorf("cursor hidden: %v, screen:\n%s", hidden, s.text())
 	}
 }
 
@@ -250,8 +264,8 @@ func TestAPipeGetsLinesAndNoBlock(t *testing.T) {
 		t.Errorf("exit status %d", code)
 	}
 	want := "satisfied  event:a  generation 1\nsatisfied  sleep:300ms"
-	if diff := cmp.Diff(want, s.text()); diff != "" || strings.Contains(s.raw.String(), "\x1b") {
-		t.Errorf("the screen (-want +got):\n%s\nraw: %q", diff, s.raw.String())
+	if diff := cmp.Diff(want, s.text()); diff != "" || strings.Contains(s.written(), "\x1b") {
+		t.Errorf("the screen (-want +got):\n%s\nraw: %q", diff, s.written())
 	}
 }
 
@@ -260,10 +274,7 @@ func TestTheLoopIsWatched(t *testing.T) {
 	env, c := service(t)
 	s := onScreen(t, env, "await", "loop", "--every", "50ms")
 	s.see(`(?m)^futures   0 pending, 0 running, 0 queued, 0 unawaited$`)
-	s.mu.Lock()
-	other := s.other
-	s.mu.Unlock()
-	if !other {
+	if _, other := s.modes(); !other {
 		t.Error("the loop is drawn over what was on the screen")
 	}
 	if _, err := c.Timer(t.Context(), time.Hour); err != nil {
@@ -274,8 +285,9 @@ func TestTheLoopIsWatched(t *testing.T) {
 	if _, err := s.tty.Write([]byte{3}); err != nil {
 		t.Fatal(err)
 	}
-	if code := s.end(); code != 0 || s.other || s.hidden {
-		t.Errorf("exit status %d, other screen %v, cursor hidden %v", code, s.other, s.hidden)
+	code := s.end()
+	if hidden, other := s.modes(); code != 0 || other || hidden {
+		t.Errorf("exit status %d, other screen %v, cursor hidden %v", code, other, hidden)
 	}
 }
 
@@ -299,7 +311,7 @@ func TestAKeyPressReachesACommandOnce(t *testing.T) {
 
 // A server that is not there yet is waited for, and a person is told why nothing happens.
 func TestAPersonIsToldWhyNothingHappens(t *testing.T) {
-	s := onScreen(t, []string{"AWAITD_URL=http://127.0.0.1:1", "AWAITD_PATIENCE=400ms"}, "await", "ls")
+	s := onScreen(t, []string{"AWAITD_URL=http://127.0.0.1:1", "AWAITD_PATIENCE=2s"}, "await", "ls")
 	if code := s.end(); code != exitFailed {
 		t.Errorf("exit status %d", code)
 	}

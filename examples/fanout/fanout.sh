@@ -15,14 +15,14 @@ post() {
     curl --fail-with-body -sS -H 'Content-Type: application/json' --data-binary @- "$awaitd$1"
 }
 
-# 20 fetches in one call: all are accepted, or none. Each is tried up to 5 times.
+# 20 fetches in one call: all are accepted, or none. Each is tried up to 10 times.
 ids=$(
     seq 1 20 |
         jq -n --arg target "$target" '{fetches: [inputs | {
             url: "\($target)/item/\(.)",
             labels: {item: "\(.)"},
             timeout: "1s",
-            retry: {max_attempts: 5, min_backoff: "100ms", max_backoff: "500ms"}
+            retry: {max_attempts: 10, min_backoff: "100ms", max_backoff: "500ms"}
         }]}' |
         post /fetch/batch |
         jq -c '[.futures[].id]'

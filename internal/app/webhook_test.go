@@ -189,10 +189,14 @@ func TestTheNextServerDeliversACallback(t *testing.T) {
 	if id == "" || id != two.header.Get("webhook-id") || !bytes.Equal(one.body, two.body) {
 		t.Errorf("two messages: %v\n%s\n%v\n%s", one.header, one.body, two.header, two.body)
 	}
+	gone := false
 	for range 100_000 { // its time is over
-		if second.call("GET", "/futures/p", "", nil, 200, 404).StatusCode == 404 {
+		if gone = second.call("GET", "/futures/p", "", nil, 200, 404).StatusCode == 404; gone {
 			break
 		}
+	}
+	if !gone {
+		t.Error("the future is still there")
 	}
 	second.stop()
 	if err := <-second.ended; err != nil {

@@ -82,11 +82,11 @@ func startServer(t *testing.T, more ...string) string {
 	return ""
 }
 
-// startTarget is a target that fails twice, slowly, for each path below /flaky; /hang answers when the test ends;
-// /picture is one.
-func startTarget(t *testing.T) string {
+// startTarget is a target that fails twice for each path below /flaky. The third answer of /flaky/1 waits for relent,
+// so that a slow browser sees what comes before it; /hang answers when the test ends; /picture is one.
+func startTarget(t *testing.T) (url string, relent func()) {
 	t.Helper()
-	over := make(chan bool)
+	over, relented := make(chan bool), make(chan bool)
 	var tries sync.Map
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
@@ -104,6 +104,13 @@ func startTarget(t *testing.T) string {
 				w.WriteHeader(http.StatusServiceUnavailable)
 				return
 			}
+			if r.URL.Path == "/flaky/1" {
+				select {
+				case <-relented:
+				case <-over:
+				case <-r.Context().Done():
+				}
+			}
 			fallthrough
 		default:
 			w.Header().Set("Content-Type", "application/json")
@@ -114,7 +121,7 @@ func startTarget(t *testing.T) string {
 		close(over)
 		s.Close()
 	})
-	return s.URL
+	return s.URL, func() { close(relented) }
 }
 
 // tab is a page in a real browser. Whatever it writes to the console as an error is kept.
@@ -228,7 +235,8 @@ func (p *tab) noFaults() {
 // complain about.
 func TestTheConsoleInARealBrowser(t *testing.T) {
 	need(t, "chromium", "apt-get install chromium")
-	server, target := startServer(t), startTarget(t)
+	server := startServer(t)
+	target, relent := startTarget(t)
 	p := openTab(t, server)
 
 	p.open("/")
@@ -246,6 +254,7 @@ func TestTheConsoleInARealBrowser(t *testing.T) {
 	p.do(chromedp.Click(`[role=status] a`))
 	p.seeText(".why", "attempt")
 	p.see("the first attempt is shown while the next is awaited", `document.querySelectorAll(".timeline li").length >= 1`)
+	relent()
 	p.seeText(".lead .state", "succeeded")
 	p.see("three attempts", `document.querySelectorAll(".timeline li").length === 3`)
 	p.seeText(".value", "/flaky/1")
@@ -365,7 +374,8 @@ func TestTheConsoleAsksForTheKey(t *testing.T) {
 func TestTheConsoleIsForEverybody(t *testing.T) {
 	need(t, "chromium", "apt-get install chromium")
 	axe := axeSource(t)
-	server, target := startServer(t), startTarget(t)
+	server := startServer(t)
+	target, _ := startTarget(t)
 	p := openTab(t, server)
 	retried := p.call("POST", "/fetch?wait=20s", fmt.Sprintf(
 		`{"url":%q,"retry":{"min_backoff":"100ms"},"labels":{"order":"42"}}`, target+"/flaky/axe"))["id"].(string)

@@ -19,6 +19,7 @@ const streams = 200
 type flood struct {
 	t                testing.TB
 	taken, refused   atomic.Int64 // answered 200, and 429
+	cut              atomic.Int64 // served, but the answer was not out in the time that the server gives it
 	total            int64
 	connections, end chan struct{} // connections takes one from each that is done
 }
@@ -106,24 +107,37 @@ func (f *flood) answers(c net.Conn) {
 	defer func() { f.connections <- struct{}{} }()
 	framer := http2.NewFramer(c, c)
 	framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
-	for left := streams; left > 0; {
+	ended := map[uint32]bool{}
+	for len(ended) < streams {
 		frame, err := framer.ReadFrame()
 		if err != nil {
-			f.t.Errorf("a connection of the flood broke with %d calls unanswered: %v", left, err)
+			f.t.Errorf("a connection of the flood broke with %d calls unanswered: %v", streams-len(ended), err)
 			return
 		}
-		h, ok := frame.(*http2.MetaHeadersFrame)
-		if !ok {
-			continue
+		stream := frame.Header().StreamID
+		switch frame := frame.(type) {
+		case *http2.MetaHeadersFrame:
+			f.answered(frame.PseudoValue("status"))
+			ended[stream] = true
+		case *http2.RSTStreamFrame:
+			if frame.ErrCode != http2.ErrCodeInternal {
+				f.t.Errorf("a call of the flood was cut with %v", frame.ErrCode)
+			}
+			if !ended[stream] {
+				f.cut.Add(1)
+			}
+			ended[stream] = true
 		}
-		left--
-		switch status := h.PseudoValue("status"); status {
-		case "200":
-			f.taken.Add(1)
-		case "429":
-			f.refused.Add(1)
-		default:
-			f.t.Errorf("a call of the flood was answered %s", status)
-		}
+	}
+}
+
+func (f *flood) answered(status string) {
+	switch status {
+	case "200":
+		f.taken.Add(1)
+	case "429":
+		f.refused.Add(1)
+	default:
+		f.t.Errorf("a call of the flood was answered %s", status)
 	}
 }

@@ -45,6 +45,22 @@ func loopOf(t *testing.T, c *client) (l loopState) {
 	return l
 }
 
+// untilSet waits for an event, again if a wait runs out, and hands over the answer that shows it set, or none.
+func untilSet(t *testing.T, c *client, path string) <-chan answer {
+	promised := make(chan answer, 1)
+	go func() {
+		for {
+			a := <-c.later(t.Context(), "GET", path)
+			var e shownEvent
+			if json.Unmarshal(a.body, &e) != nil || e.Set || a.status != http.StatusAccepted {
+				promised <- a
+				return
+			}
+		}
+	}()
+	return promised
+}
+
 // While the disk stands still, who asks for health or for what is settled is answered; who asked for a change is not,
 // and nobody sees it: neither what is being written nor what was done since. When the disk moves again, all are.
 func TestWhileTheDiskStandsStillReadsGoOn(t *testing.T) {
@@ -56,7 +72,7 @@ func TestWhileTheDiskStandsStillReadsGoOn(t *testing.T) {
 	ask(t, c, "POST", "/futures", `{"kind":"promise","id":"settled"}`, http.StatusCreated)
 	ask(t, c, "POST", "/futures/settled/resolve", `{"value":1}`, http.StatusOK)
 	ask(t, c, "POST", "/futures", `{"kind":"promise","id":"other"}`, http.StatusCreated)
-	waiter := c.later(t.Context(), "GET", "/events/go?wait=60s")
+	waiter := untilSet(t, c, "/events/go?wait=60s")
 	eventually(t, func() bool { return loopOf(t, c).Waiters == 1 }, "the wait is not held")
 
 	spell := l.cast(t, still)
@@ -144,8 +160,9 @@ func TestOnASlowDiskOneCommitServesManyAndReadsGoOn(t *testing.T) {
 	l.kill()
 	w.live(t.Context())
 	text := ask(t, c, "GET", "/events/flood", "", http.StatusAccepted)
-	if err := json.Unmarshal(text, &e); err != nil || e.Generation != uint64(f.total) || f.taken.Load() != f.total {
-		t.Errorf("%d of %d pulses were acknowledged, the event is %s", f.taken.Load(), f.total, text)
+	taken, cut := f.taken.Load(), f.cut.Load()
+	if err := json.Unmarshal(text, &e); err != nil || e.Generation != uint64(f.total) || taken+cut != f.total {
+		t.Errorf("of %d pulses %d were acknowledged and %d cut, the event is %s", f.total, taken, cut, text)
 	}
 	t.Logf("%d rounds of reads while %d calls were served", rounds, f.total)
 }
@@ -164,23 +181,25 @@ func TestMoreThanTheInboxHoldsIsRefusedAndTheRestSurvives(t *testing.T) {
 	tooMany := f.total - int64(places)
 	eventually(t, func() bool { return f.refused.Load() >= tooMany }, "the inbox does not fill")
 	ask(t, c, "GET", "/healthz", "", http.StatusOK)
-	if n := f.taken.Load(); n > 0 {
-		t.Errorf("%d calls were answered before they were durable", n)
+	if n := f.taken.Load() + f.cut.Load(); n > 0 {
+		t.Errorf("%d calls were answered, or cut, before they were durable", n)
 	}
 	spell.lift()
 	select {
 	case <-f.end:
 	case <-time.After(patience):
-		t.Fatalf("of %d calls %d were taken and %d refused", f.total, f.taken.Load(), f.refused.Load())
+		t.Fatalf("of %d calls %d were taken, %d refused, and %d cut", f.total, f.taken.Load(), f.refused.Load(), f.cut.Load())
 	}
 	l.kill()
 	w.live(t.Context())
 	text := ask(t, c, "GET", "/events/flood", "", http.StatusAccepted)
 	var e shownEvent
-	if err := json.Unmarshal(text, &e); err != nil || e.Generation != uint64(f.taken.Load()) {
-		t.Errorf("%d pulses were acknowledged, the event is %s", f.taken.Load(), text)
+	served := f.taken.Load() + f.cut.Load() // so many answers at once: on a slow machine some come too late to go out
+	if err := json.Unmarshal(text, &e); err != nil || e.Generation != uint64(served) {
+		t.Errorf("%d pulses were served, the event is %s", served, text)
 	}
-	if got := fmt.Sprint(f.taken.Load(), f.refused.Load()); got != fmt.Sprint(places, tooMany) {
-		t.Errorf("taken and refused: %s, want %d and %d", got, places, tooMany)
+	if got := fmt.Sprint(served, f.refused.Load()); got != fmt.Sprint(places, tooMany) {
+		t.Errorf("served and refused: %s, want %d and %d", got, places, tooMany)
 	}
+	t.Logf("%d answers were cut", f.cut.Load())
 }

@@ -53,11 +53,17 @@ func underStrace(t testing.TB, fault string, path ...string) (prefix []string, t
 // failed reports whether a call has failed, according to a trace, because it was made to.
 func failed(t testing.TB, trace string) bool {
 	t.Helper()
+	return strings.Contains(read(t, trace), "INJECTED")
+}
+
+// read is a trace as far as it is written; nothing before it begins.
+func read(t testing.TB, trace string) string {
+	t.Helper()
 	text, err := os.ReadFile(trace)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		t.Fatal(err)
 	}
-	return strings.Contains(string(text), "INJECTED")
+	return string(text)
 }
 
 // spell is a fault in the system calls of a server that runs already, from cast to lift.

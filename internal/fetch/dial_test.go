@@ -142,10 +142,13 @@ func TestARefusedConnectionMayBeTriedAgainWithAnyMethod(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := l.Addr().String()
-	if err := l.Close(); err != nil {
+	defer func() { _ = l.Close() }()
+	taken, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
 		t.Fatal(err)
 	}
+	defer func() { _ = taken.Close() }()
+	address := taken.LocalAddr().String() // nobody listens there, and nobody else can while it is taken
 	r := newRig(t, nil)
 	for _, m := range []string{"GET", "POST", "PATCH"} {
 		out := r.fetch(t, request("http://"+address+"/", method(m), body("x")))

@@ -241,6 +241,21 @@ func (o *outages) MaybeError(op errorfs.Op) error {
 		return nil
 	}
 	o.ops++
+	if o.ops%every == 0 {
+		o.lookAll(op)
+	}
+	switch op.Kind { // what changes names must come in the right order
+	case errorfs.OpRename:
+		o.chances = 8 / every
+	case errorfs.OpCreate, errorfs.OpLink, errorfs.OpRemove, errorfs.OpReuseForWrite:
+		o.chances = 1
+	default:
+		o.chances = 0
+	}
+	return nil
+}
+
+func (o *outages) lookAll(op errorfs.Op) {
 	o.look(op, 0)
 	if o.ops%10 == 0 {
 		o.chances = max(o.chances, 1)
@@ -251,15 +266,6 @@ func (o *outages) MaybeError(op errorfs.Op) error {
 	for range o.chances {
 		o.look(op, 50)
 	}
-	switch op.Kind { // what changes names must come in the right order
-	case errorfs.OpRename:
-		o.chances = 8
-	case errorfs.OpCreate, errorfs.OpLink, errorfs.OpRemove, errorfs.OpReuseForWrite:
-		o.chances = 1
-	default:
-		o.chances = 0
-	}
-	return nil
 }
 
 func (o *outages) look(op errorfs.Op, percent int) {
@@ -369,8 +375,11 @@ func TestWithoutSyncOnlyTheLastMomentIsLost(t *testing.T) {
 		}
 		random := randv2.New(randv2.NewPCG(1, 2))
 		for safe := 0; len(worlds) < 60; safe = len(worlds) - 1 {
-			for range 10 {
+			for i := range 10 {
 				turn()
+				if i%every > 0 {
+					continue
+				}
 				for _, percent := range []int{0, 50, 100} {
 					if got := positionOn(t, disk.after(percent, random), worlds); got < safe {
 						t.Fatalf("found commit %d, %d are old enough to be safe", got, safe)

@@ -48,7 +48,7 @@ func (f *failing) MaybeError(op errorfs.Op) error {
 // restart, whether the power failed as well or not.
 func TestWhateverOperationFailsNothingAcknowledgedIsLost(t *testing.T) {
 	t.Parallel()
-	for n := 1; ; n++ {
+	for n := 1; ; n += every {
 		disk := newCrashable()
 		f := &failing{with: syscall.EIO, pick: func(i int, _ errorfs.Op) bool { return i == n }}
 		s := &script{disk: errorfs.Wrap(disk, f)}
