@@ -15,9 +15,12 @@ type limitGroup struct {
 
 var limits = []limitGroup{
 	{"settings", []limit{
-		{"Futures that are not settled", "--max-pending", "429 `too-many-futures`", []string{"Limits.FuturesPendingMax"}},
 		{
-			"Bytes of their requests and labels", "--max-pending-bytes", "429 `too-many-futures`",
+			"Futures that are not settled, or have a callback pending", "--max-pending", "429 `too-many-futures`",
+			[]string{"Limits.FuturesPendingMax"},
+		},
+		{
+			"Bytes of their requests, labels and callbacks", "--max-pending-bytes", "429 `too-many-futures`",
 			[]string{"Limits.PendingBytesMax"},
 		},
 		{"Callers and streams held at once", "--max-waiters", "429 `too-many-waiters`", []string{"Limits.WaitersMax"}},

@@ -56,11 +56,12 @@ func (a abort) release(k *Kernel) { k.fetcher.Abort(a.id) }
 
 // outcome takes the end of an attempt: the future settles, or waits for its next attempt.
 func (s *State) outcome(c *record.Outcome) {
-	if !s.land(c) {
+	of := s.land(c)
+	if of == nil {
 		return
 	}
 	if strings.HasSuffix(c.ID, callbackJob) {
-		s.delivered(c)
+		s.delivered(of, c)
 		return
 	}
 	s.tally.attempted(c)

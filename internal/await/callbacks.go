@@ -14,7 +14,7 @@ import (
 const CallbackTimeMax = 72 * time.Hour
 
 // callbackJob is what is added to the id of a future to name the delivery of its callback: its fetch may still be
-// landing.
+// landing. No name is under way twice.
 const callbackJob = "/callback"
 
 // callBack begins the delivery of the callback of f, which has just been settled, if it asked for one of such an end.
@@ -33,7 +33,9 @@ func (s *State) callBack(f *future) {
 		fact.Callback = c.With(func(c *record.Callback) { c.State = record.CallbackPending })
 	})
 	s.awaitCallback(f)
-	s.enqueue(f)
+	if _, ok := s.queue.flights[f.fact.ID+callbackJob]; !ok { // else its id was another's, whose delivery must land first
+		s.enqueue(f)
+	}
 }
 
 // awaitCallback makes f, whose callback is pending, one that it can be delivered for.
@@ -52,9 +54,13 @@ func (s *State) armCallback(f *future) {
 // endCallback is the end of the callback of f, whatever became of it. What it carried is erased.
 func (s *State) endCallback(f *future, state record.CallbackState) {
 	if f.fact.CallbackPending() {
-		s.leaveCallback(f)
+		s.callbacks--
+		s.arm(f, 0)
+		s.delist(f)
 		s.effects = append(s.effects, evict{f})
-		s.tally.calledBack(state)
+		if !f.dropped {
+			s.tally.calledBack(state)
+		}
 	}
 	s.pendingBytes -= f.fact.Callback.Bytes()
 	s.change(f, func(fact *record.Future) {
@@ -64,12 +70,6 @@ func (s *State) endCallback(f *future, state record.CallbackState) {
 			c.URL, _, _ = strings.Cut(c.URL, "?")
 		})
 	})
-}
-
-func (s *State) leaveCallback(f *future) {
-	s.callbacks--
-	s.arm(f, 0)
-	s.delist(f)
 }
 
 // dueCallback is the time that armCallback set.
@@ -96,16 +96,16 @@ func (s *State) deliver(f *future, h *host) {
 	s.effects = append(s.effects, launch{job})
 }
 
-// delivered takes the end of an attempt to deliver a callback: it is done, or waits for its next attempt.
-func (s *State) delivered(o *record.Outcome) {
+// delivered takes the end of an attempt to deliver a callback, that of one future: it is done, or waits for the next.
+func (s *State) delivered(of *future, o *record.Outcome) {
 	s.tally.callbackAttempted(o)
 	f := s.futures[strings.TrimSuffix(o.ID, callbackJob)]
-	if f == nil || !f.fact.CallbackPending() || o.Attempt.N != f.fact.Callback.Attempts+1 {
-		return // given up, or deleted
-	}
 	failure := o.Attempt.Failure
-	if failure != nil && failure.Type == record.FailCancelled {
-		s.enqueue(f) // the server stops: the attempt does not count
+	switch {
+	case f == nil || !f.fact.CallbackPending():
+		return // given up, or deleted
+	case f != of, failure != nil && failure.Type == record.FailCancelled:
+		s.enqueue(f) // it has waited for that of another; or the server stops: the attempt does not count
 		return
 	}
 	s.change(f, func(fact *record.Future) {
@@ -134,11 +134,10 @@ func (s *State) abortCallback(f *future) {
 	}
 }
 
-// dropCallback ends the delivery of the callback of f, which is to be forgotten, and forgets f.
+// dropCallback ends the delivery of the callback of f, and forgets f with the next commit. Until that is durable f is
+// in memory, like others that are settled: what is in the store may be from before its end.
 func (s *State) dropCallback(f *future) {
-	s.leaveCallback(f)
 	s.abortCallback(f)
-	s.pendingBytes -= f.fact.Callback.Bytes()
-	delete(s.futures, f.fact.ID)
-	s.replace(f, nil)
+	f.dropped = true
+	s.endCallback(f, record.CallbackFailed)
 }

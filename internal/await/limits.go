@@ -9,8 +9,8 @@ import (
 // Limits are the bounds of one kernel. Reaching one is an answer, never a surprise.
 type Limits struct {
 	InboxMax          int           // commands and reads proposed and not yet answered; more are ErrBusy
-	FuturesPendingMax int           // futures that are not settled; more are ErrTooManyFutures
-	PendingBytesMax   int64         // of requests and labels of futures that are not settled; more are ErrFuturesTooLarge
+	FuturesPendingMax int           // futures not settled, or whose callback is pending; more are ErrTooManyFutures
+	PendingBytesMax   int64         // of their requests, labels and callbacks; more are ErrFuturesTooLarge
 	WaitersMax        int           // waits held for callers; more are ErrTooManyWaiters
 	WaitLeavesHeldMax int           // leaves of all waits, held for callers or of futures; more are ErrTooManyLeaves
 	EventsMax         int           // names remembered, waited for or to be set; more are ErrTooManyEvents

@@ -24,6 +24,7 @@ type queue struct {
 
 // flight is what an attempt under way occupies.
 type flight struct {
+	of   *future
 	lane *lane
 	host *host
 	era  uint64 // of the circuit
@@ -203,14 +204,15 @@ func (s *State) takeOff(job string, f *future, h *host) {
 	h.running++
 	f.lane.running++
 	f.lane.started(s, len(f.fact.Attempts) == 0 && !f.fact.State.Settled())
-	s.queue.flights[job] = flight{f.lane, h, f.lane.circuit.era, s.at}
+	s.queue.flights[job] = flight{f, f.lane, h, f.lane.circuit.era, s.at}
 }
 
-// land ends what takeOff noted, and learns from how it went; false when the job is not under way.
-func (s *State) land(o *record.Outcome) bool {
+// land ends what takeOff noted, and learns from how it went. It returns whose attempt it was; nil when the job is not
+// under way.
+func (s *State) land(o *record.Outcome) *future {
 	fl, ok := s.queue.flights[o.ID]
 	if !ok {
-		return false
+		return nil
 	}
 	delete(s.queue.flights, o.ID)
 	s.running--
@@ -222,7 +224,7 @@ func (s *State) land(o *record.Outcome) bool {
 	s.changeCircuit(l, func(c *circuit) bool { return c.judge(s.at, fl.era, verdictOf(o)) })
 	s.tend(l)
 	s.flagCircuit(l, before)
-	return true
+	return fl.of
 }
 
 // takeLimits returns what changed of the facts of limits since the last call.

@@ -94,6 +94,7 @@ type future struct {
 
 	dirty   bool // it stands in State.dirty
 	touched bool // it stands in State.touched
+	dropped bool // the next commit forgets it
 
 	audience *audience     // nil: nobody has come yet; most are never awaited
 	member   *list.Element // of its group, while it is pending
@@ -205,7 +206,7 @@ func (s *State) change(f *future, edit func(*record.Future)) {
 	s.touch(f)
 }
 
-// replace makes fact that of f, to be committed. Nil forgets f.
+// replace makes fact that of f, to be committed.
 func (s *State) replace(f *future, fact *record.Future) {
 	if !f.dirty {
 		f.dirty = true
@@ -287,7 +288,9 @@ func (s *State) takeBatch(position uint64) *record.Batch {
 	}
 	b.Futures = make([]record.FutureChange, len(s.dirty))
 	for i, u := range s.dirty {
-		b.Futures[i] = record.FutureChange{Was: u.was, Is: u.f.fact}
+		if b.Futures[i].Was = u.was; !u.f.dropped {
+			b.Futures[i].Is = u.f.fact
+		}
 		u.f.dirty = false
 	}
 	clear(s.dirty)

@@ -197,12 +197,13 @@ func (st *Stream) Wake() {
 		if f := s.told.fact; st.keep(f) {
 			st.tell(f)
 		}
-	case st.future.fact.State.Settled():
-		st.tell(View{Future: st.future.fact})
-		st.finish()
 	default:
-		st.future.hall().watchers.Add(&st.waiter)
 		st.tell(s.view(st.future))
+		if st.future.fact.State.Settled() {
+			st.finish()
+			return
+		}
+		st.future.hall().watchers.Add(&st.waiter)
 	}
 }
 

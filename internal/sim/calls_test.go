@@ -23,6 +23,7 @@ func (w *world) turned(t *record.Turn) {
 	w.lastTurn = t.At
 	asked, looking := w.inTurn(t)
 	events, futures, groups := w.oracle.EventNames(), w.oracle.Futures(), maps.Clone(w.oracle.groups)
+	before := maps.Clone(w.oracle.futures)
 	w.oracle.Advance(t.At)
 	w.idle(events)
 	races := w.races(t)
@@ -54,6 +55,7 @@ func (w *world) turned(t *record.Turn) {
 	}
 	w.sawWaits(futures)
 	w.sawGroups(groups)
+	w.sawCallbacks(before)
 	for _, e := range w.oracle.TakeEffects() {
 		if e.Wait != nil && e.Wait.Tells {
 			e.Wait.news = append(e.Wait.news, e)

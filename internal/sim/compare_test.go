@@ -105,6 +105,9 @@ func unlimited(f *record.Future) *record.Future {
 	if f.Reason == record.ReasonRateLimited || f.Reason == record.ReasonCircuitOpen {
 		f.Reason, f.NextAttemptAt = record.ReasonQueued, 0
 	}
+	if f.CallbackPending() {
+		f.Callback = f.Callback.With(func(c *record.Callback) { c.NextAttemptAt = 0 })
+	}
 	return f
 }
 
@@ -215,6 +218,9 @@ func inWords(f *record.Future) string {
 	}
 	if f.Failure != nil {
 		words += " " + string(f.Failure.Type)
+	}
+	if f.Callback != nil {
+		words += fmt.Sprintf(" (callback %s, %d)", callbackWords[f.Callback.State], f.Callback.Attempts)
 	}
 	return words
 }

@@ -62,6 +62,7 @@ func drawLimits(t *rapid.T) await.Limits {
 	l.GroupsMax = oneOf(t, "GroupsMax", 100, 100, 2)
 	l.EventBytesMax = oneOf[int64](t, "EventBytesMax", 1<<20, 1<<20, 60)
 	l.WorkersMax = oneOf(t, "WorkersMax", 2, 1, 3)
+	l.HostAttemptsMax = oneOf(t, "HostAttemptsMax", 100, 100, 1)
 	l.TTLDefault = oneOf(t, "TTLDefault", time.Hour, 30*time.Millisecond)
 	l.EventTTL = oneOf(t, "EventTTL", time.Hour, 15*time.Millisecond)
 	return l
@@ -90,6 +91,9 @@ func (w *world) newULID() string {
 
 // name is an id in a few letters.
 func name(id string) string {
+	if of, callback := strings.CutSuffix(id, callbackJob); callback {
+		return name(of) + callbackJob
+	}
 	if u, err := ulid.Parse(strings.TrimPrefix(strings.TrimPrefix(id, "fut_"), "grp_")); err == nil {
 		return fmt.Sprintf("%c%d", id[0], int(u[14])<<8|int(u[15]))
 	}
@@ -189,10 +193,11 @@ func (w *world) waitingIDs() (ids []string) {
 }
 
 // idsAtOnce are those of promises that may be asked for with others: who has to wait until the last promise of that id
-// is forgotten asks twice; see single.
+// is forgotten asks twice; see single. So may who comes after the end of its callback.
 func (w *world) idsAtOnce() (ids []string) {
 	for _, id := range promiseIDs {
-		if f := w.oracle.Known(id); f == nil || f.ExpiresAt == 0 || f.ExpiresAt > w.now() {
+		f := w.oracle.Known(id)
+		if f == nil || !f.State.Settled() || f.SettledAt.Add(f.TTL) > w.now() {
 			ids = append(ids, id)
 		}
 	}
@@ -300,6 +305,9 @@ func (w *world) drawLimit(n *record.NewFuture) {
 func (w *world) drawKept() record.NewFuture {
 	t := w.T
 	n := record.NewFuture{TTL: oneOf(t, "ttl", 0, 0, 20*time.Millisecond, time.Millisecond)}
+	if chance(t, "callback", 30) {
+		n.Callback = drawCallback(t)
+	}
 	if chance(t, "labels", 30) {
 		n.Labels = []record.Label{oneOf(t, "label", labels...)}
 	}
@@ -318,6 +326,11 @@ func (w *world) drawPromise(ids []string) record.NewFuture {
 	n := w.drawKept()
 	n.ID, n.Kind = oneOf(w.T, "id", ids...), record.KindPromise
 	w.drawDeadline(&n)
+	for _, id := range ids {
+		if w.oracle.flights[id+callbackJob].recalled && chance(w.T, "before the last one has landed", 60) {
+			n.ID, n.Callback, n.Timeout, n.Until = id, drawCallback(w.T), 0, w.now()
+		}
+	}
 	return n
 }
 
@@ -509,6 +522,10 @@ func (w *world) drawOutcome() {
 	at := die(len(w.attempts)).Draw(t, "attempt")
 	a := w.attempts[at]
 	w.attempts = slices.Delete(w.attempts, at, at+1)
+	if strings.HasSuffix(a.id, callbackJob) {
+		w.brings(a, w.drawDelivery(a))
+		return
+	}
 	o := &record.Outcome{ID: a.id, Attempt: record.Attempt{N: a.n, At: w.now(), Duration: time.Millisecond, Status: 200}}
 	answer := &record.Result{Status: 200, Body: record.Body{Bytes: 2, Inline: []byte("ok")}}
 	switch how := oneOf(t, "brings", "success", "success", "retry", "retry", "failure", "status", "cut"); how {
@@ -531,6 +548,11 @@ func (w *world) drawOutcome() {
 			w.seen.saw("an attempt is tried again")
 		}
 	}
+	w.brings(a, o)
+}
+
+// brings is the end of an attempt.
+func (w *world) brings(a attempt, o *record.Outcome) {
 	w.note("outcome of %s#%d: %v, retry %v", name(a.id), a.n, o.Attempt.Failure, o.Retry)
 	w.outcomes = append(w.outcomes, o)
 	w.life.kernel.Outcome(o)

@@ -13,9 +13,10 @@ import (
 
 // Limits are the bounds of the contract that the state can meet.
 type Limits struct {
-	FuturesPendingMax, WaitersMax, WaitLeavesHeldMax, EventsMax, GroupsMax, WorkersMax int
-	PendingBytesMax, EventBytesMax                                                     int64
-	TTLDefault, EventTTL                                                               time.Duration
+	FuturesPendingMax, WaitersMax, WaitLeavesHeldMax, EventsMax, GroupsMax int
+	WorkersMax, HostAttemptsMax                                            int
+	PendingBytesMax, EventBytesMax                                         int64
+	TTLDefault, EventTTL                                                   time.Duration
 }
 
 // Refusal is why a command was refused; empty when it was not.
@@ -57,9 +58,10 @@ type Answer struct {
 // Effect is what a turn does to the world once it is durable.
 type Effect struct {
 	Does       Does
-	ID         string // of the future
+	ID         string // of the future, or the name of the delivery of its callback
 	N          int    // of the attempt to launch, and what it is to send until when
 	Request    record.Packed
+	Tells      *record.Future // what is to be delivered; nil: it is no callback
 	DeadlineAt record.Time
 	Wait       *Wait // answered, or told; or the stream that is over
 	Leaf       *Leaf // that it is told of
@@ -112,7 +114,9 @@ type Oracle struct {
 	changed   []*key                   // whose facts have, since the last snapshot
 	restoring bool                     // keys have not got back what is stored of them
 	turns     []string                 // keys that may start something; the one whose turn it is comes first
-	flights   map[string]flight        // attempts under way, by future: their outcome has not come
+	parked    []*key                   // keys that could, if their host had a place; longest waiting first
+	dropped   []string                 // futures that are known only until that is durable
+	flights   map[string]flight        // attempts under way, by name: their outcome has not come
 	orphans   []string                 // their attempts were under way when the server before this one died
 	waits     []*Wait                  // held, oldest first
 	groups    map[string]*record.Group
@@ -148,8 +152,11 @@ func NewOracle(l Limits, stored Snapshot, now record.Time) *Oracle {
 	for _, f := range oldestFirst(stored.Futures) {
 		o.restore(f)
 	}
+	for _, f := range oldestFirst(stored.Futures) {
+		o.restoreCallback(f)
+	}
 	for _, name := range slices.Sorted(maps.Keys(o.events)) {
-		o.fallAt(name, o.events[name].ExpiresAt)
+		o.fade(name)
 	}
 	o.resume()
 	o.restoreKeys()
@@ -228,13 +235,17 @@ func (o *Oracle) Known(id string) *record.Future {
 // Cold reports whether all that is known of that id is in the store: nothing is, or it is settled for good.
 func (o *Oracle) Cold(id string) bool {
 	f := o.futures[id]
-	return f == nil || f.State.Settled() && o.Stored.Futures[id] == f
+	return f == nil || over(f) && o.Stored.Futures[id] == f
 }
 
 // Snapshot is what a commit that begins now makes durable.
 func (o *Oracle) Snapshot() Snapshot {
+	futures := maps.Clone(o.futures)
+	for _, id := range o.dropped {
+		delete(futures, id)
+	}
 	return Snapshot{
-		maps.Clone(o.futures), maps.Clone(o.events), maps.Clone(o.keys), o.takeBounds(), maps.Clone(o.groups),
+		futures, maps.Clone(o.events), maps.Clone(o.keys), o.takeBounds(), maps.Clone(o.groups),
 		o.decidedLeaves(), maps.Clone(o.counts), o.serial, o.Now, o.Changes,
 	}
 }
@@ -242,7 +253,7 @@ func (o *Oracle) Snapshot() Snapshot {
 // Durable says that a commit of s has ended. What had expired by its time and was in the store before is swept.
 func (o *Oracle) Durable(s Snapshot) (swept []string) {
 	for _, f := range oldestFirst(s.Futures) {
-		if f.State.Settled() && f.ExpiresAt <= s.At && o.Stored.Futures[f.ID] == f {
+		if over(f) && f.ExpiresAt <= s.At && o.Stored.Futures[f.ID] == f {
 			swept = append(swept, f.ID)
 			delete(s.Futures, f.ID)
 			if o.futures[f.ID] == f {
@@ -250,6 +261,13 @@ func (o *Oracle) Durable(s Snapshot) (swept []string) {
 			}
 		}
 	}
+	o.dropped = slices.DeleteFunc(o.dropped, func(id string) bool {
+		if o.Touched[id] > s.Changes {
+			return false
+		}
+		delete(o.futures, id)
+		return true
+	})
 	for name, k := range s.Keys {
 		if k.ExpiresAt <= s.At && o.Stored.Keys[name] == k {
 			delete(s.Keys, name)
@@ -288,7 +306,6 @@ func (o *Oracle) Advance(at record.Time) {
 		}
 		o.follow()
 	}
-	o.forgetIdle()
 	o.startQueued()
 	o.report()
 }
@@ -296,14 +313,9 @@ func (o *Oracle) Advance(at record.Time) {
 // NextDue is when something happens next; false when nothing will.
 func (o *Oracle) NextDue() (at record.Time, ok bool) {
 	if i := o.nextInBook(o.entries); i >= 0 {
-		at, ok = o.book[i].at, true
+		return o.book[i].at, true
 	}
-	for _, until := range o.idleUntil() {
-		if !ok || until < at {
-			at, ok = until, true
-		}
-	}
-	return at, ok
+	return 0, false
 }
 
 // nextInBook is where in the book the next appointment stands, of the first so many entries; -1: there is none. The
@@ -342,7 +354,9 @@ func (o *Oracle) Apply(c record.Command, read map[string]*record.Future) Answer 
 		}
 	case *record.Settle:
 		a = SettleOf(o.Known(c.ID), c)
-		a.Place = o.Place(c.ID)
+		if a.Refusal == NotSettleable {
+			a.Place = o.Place(c.ID)
+		}
 		if f := o.Known(c.ID); f != nil && f.Kind == record.KindPromise && !f.State.Settled() {
 			a.Futures = []*record.Future{o.settlePromise(f, c)}
 		}
@@ -372,9 +386,6 @@ type Census struct{ Pending, Running, Queued, Events, Waiters, Timers, Unawaited
 func (o *Oracle) Census() Census {
 	c := Census{
 		Running: len(o.flights), Events: len(o.names()), Waiters: len(o.Callers()), Timers: len(o.book),
-	}
-	for _, e := range o.events {
-		c.Timers += boolean(!e.Set) // it is looked at when it may have been idle for long
 	}
 	for _, f := range o.futures {
 		c.Pending += boolean(!f.State.Settled())

@@ -40,30 +40,19 @@ func (o *Oracle) needed() map[string]bool {
 	return names
 }
 
-// idleUntil is when each event will be forgotten that is down and that nobody needs, if that stays so.
-func (o *Oracle) idleUntil() map[string]record.Time {
-	until, needed := map[string]record.Time{}, o.needed()
-	for name, e := range o.events {
-		if !e.Set && !needed[name] {
-			until[name] = max(e.SetAt, e.ClearedAt, o.left[name]).Add(o.Limits.EventTTL)
-		}
+// idleSince is since when an event is down and nobody needs it; false when that is not so.
+func (o *Oracle) idleSince(name string) (record.Time, bool) {
+	e := o.events[name]
+	if e == nil || e.Set || o.needed()[name] {
+		return 0, false
 	}
-	return until
-}
-
-// forgetIdle forgets the events that have been idle for long.
-func (o *Oracle) forgetIdle() {
-	for name, until := range o.idleUntil() {
-		if until <= o.Now {
-			o.forgetEvent(name)
-		}
-	}
+	return max(e.SetAt, e.ClearedAt, o.left[name]), true
 }
 
 func (o *Oracle) forgetEvent(name string) {
 	delete(o.events, name)
 	o.Changes++
-	o.fallAt(name, 0)
+	o.fade(name)
 }
 
 // addNames adds the events that w would wait for.
@@ -121,26 +110,43 @@ func (o *Oracle) raise(name string, p *record.Payload, set bool, ttl time.Durati
 	o.Changes++
 	woken = o.eventRaised(&e)
 	o.counts[countOf(api.OpEvent, name)]++
-	o.fallAt(name, e.ExpiresAt)
+	o.fade(name)
 	return woken
 }
 
 // lower takes the flag down, if it is up. What was counted stays.
 func (o *Oracle) lower(name string) {
-	if o.events[name] == nil || !o.events[name].Set {
-		return
+	if e := *o.Event(name); e.Set {
+		e.Set, e.ExpiresAt, e.ClearedAt = false, 0, o.Now
+		e.Version++
+		o.events[name] = &e
+		o.Changes++
 	}
-	e := *o.events[name]
-	e.Set, e.ExpiresAt, e.ClearedAt = false, 0, o.Now
-	e.Version++
-	o.events[name] = &e
-	o.Changes++
-	o.fallAt(name, 0)
+	o.fade(name)
 }
 
-// fallAt makes the flag fall at that time and at no other. Zero: never.
-func (o *Oracle) fallAt(name string, at record.Time) {
-	o.enter("event "+name, at, func() { o.lower(name) })
+// fade makes the appointment of an event: the end of its ttl, or, when it is down, a look at it when it may have been
+// idle for long. Nothing else happens to it by itself.
+func (o *Oracle) fade(name string) {
+	at := o.Event(name).ExpiresAt
+	if e := o.events[name]; e != nil && !e.Set {
+		since, idle := o.idleSince(name)
+		if !idle {
+			since = o.Now
+		}
+		at = since.Add(o.Limits.EventTTL)
+	}
+	o.enter("event "+name, at, func() {
+		since, idle := o.idleSince(name)
+		switch {
+		case idle && since.Add(o.Limits.EventTTL) <= o.Now:
+			o.forgetEvent(name)
+		case o.events[name].Set:
+			o.lower(name)
+		default:
+			o.fade(name)
+		}
+	})
 }
 
 // EventNames are the events that there are a fact of, in order.

@@ -78,13 +78,14 @@ func (o *Oracle) use(key *record.Key, ttl time.Duration, ids []string) {
 func (o *Oracle) createAll(c *record.Submit, read map[string]*record.Future) Answer {
 	pending, bytes, ids := len(c.Futures), int64(0), map[string]bool{}
 	for _, f := range o.futures {
+		pending += boolean(!over(f))
+		bytes += carried(f)
 		if !f.State.Settled() {
-			pending++
 			bytes += kept(f.Request, f.Labels(), f.Wait.Text())
 		}
 	}
 	for _, n := range c.Futures {
-		bytes += kept(n.Request, n.Labels, n.For)
+		bytes += kept(n.Request, n.Labels, n.For) + n.Callback.Bytes()
 	}
 	switch {
 	case pending > o.Limits.FuturesPendingMax:
@@ -166,7 +167,7 @@ func (o *Oracle) free(id string) Refusal {
 func (o *Oracle) create(n *record.NewFuture) *record.Future {
 	f := &record.Future{
 		ID: n.ID, Kind: n.Kind, State: record.StatePending, CreatedAt: o.Now, TTL: n.TTL, Terms: n.Terms(),
-		Request: n.Request, DeadlineAt: n.Until,
+		Request: n.Request, DeadlineAt: n.Until, Callback: n.Callback,
 	}
 	if n.TTL == 0 {
 		f.TTL = o.Limits.TTLDefault
@@ -244,7 +245,8 @@ func (o *Oracle) meet(id string, at record.Time) {
 }
 
 // settle ends f, which is a copy of the fact, for good; why is empty when it succeeds. An attempt that is under way is
-// aborted, secrets are forgotten, then everybody who waits is told, then the group, then the event is set.
+// aborted, secrets are forgotten, its callback is begun, then everybody who waits is told, then the group, then the
+// event is set.
 func (o *Oracle) settle(f *record.Future, s record.State, r *record.Result, why record.FailureType) *record.Future {
 	if f.State == record.StateRunning {
 		o.effects = append(o.effects, Effect{Does: Aborts, ID: f.ID})
@@ -278,6 +280,7 @@ func (o *Oracle) end(f *record.Future, s record.State, r *record.Result, failure
 	if f.Kind == record.KindFetch {
 		o.delist(f)
 	}
+	f = o.callBack(f)
 	o.futureSettled(f)
 	o.part(f)
 	if f.Sets() != "" && s == record.StateSucceeded {
@@ -304,12 +307,17 @@ func (o *Oracle) settlePromise(f *record.Future, c *record.Settle) *record.Futur
 	return o.end(&fact, record.StateSucceeded, &record.Result{Body: value}, nil)
 }
 
-// forget deletes a settled future. One whose end is not durable yet stays; its caller asks again.
+// forget deletes a settled future. One whose end is not durable yet stays; its caller asks again. With a callback that
+// is pending it is known until that is durable.
 func (o *Oracle) forget(id string) Answer {
 	f := o.futures[id]
 	switch {
 	case f != nil && !f.State.Settled():
 		return Answer{Refusal: NotSettled, Futures: []*record.Future{f}, Place: o.Place(id)}
+	case f != nil && f.CallbackPending():
+		o.recall(f)
+		o.endCallback(f, func(c *record.Callback) { c.State = record.CallbackFailed })
+		o.dropped = append(o.dropped, id)
 	case f != nil && !o.Cold(id):
 		return Answer{Refusal: NotDurable}
 	case f != nil:
@@ -321,7 +329,12 @@ func (o *Oracle) forget(id string) Answer {
 
 // outcome takes what one attempt brought home. Nobody wants it when its future has settled meanwhile.
 func (o *Oracle) outcome(c *record.Outcome) {
+	recalled := o.flights[c.ID].recalled
 	if !o.land(c) {
+		return
+	}
+	if id, callback := strings.CutSuffix(c.ID, callbackJob); callback {
+		o.delivered(o.futures[id], c, recalled)
 		return
 	}
 	if o.futures[c.ID] == nil || o.futures[c.ID].State != record.StateRunning {

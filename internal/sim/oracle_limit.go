@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/awaitd/awaitd/internal/record"
@@ -25,7 +26,7 @@ const (
 
 // key is a limit key, with its fetches that wait for their turn. Ragged once one left without being started: a place
 // may then be told too large. The worlds stay below 64 starts in a period and 100 retries in ten seconds, where
-// counting is exact and no budget is missing; and no host of theirs has fewer places than there are workers.
+// counting is exact and no budget is missing.
 type key struct {
 	name     string
 	settings record.LimitSettings
@@ -38,6 +39,8 @@ type key struct {
 	ragged   bool
 	restsAt  record.Time // since when nobody needs it; 0: somebody does
 	meetsAt  record.Time // its appointment; 0: none
+	host     string      // for a place at which it waits; empty: for none
+	wokenBy  string      // the host whose place it got, until it has had its turn; empty: none
 }
 
 // judgement is an outcome that says something of the target.
@@ -46,26 +49,42 @@ type judgement struct {
 	bad bool
 }
 
-// flight is an attempt under way: of which key, and in which era of its circuit it began.
+// flight is an attempt under way: of which key, at which host, and in which era of its circuit it began.
 type flight struct {
-	key string
-	era int
-	at  record.Time
+	key      string
+	host     string
+	era      int
+	at       record.Time
+	recalled bool // a delivery that nobody wants any more
 }
 
+// keyOf is the key of a fetch, or of a receiver: those do not share the keys of fetches.
 func keyOf(f *record.Future) string {
-	if f.LimitKey() != "" {
+	switch {
+	case f.CallbackPending():
+		return "callback:" + hostFor(f)
+	case f.LimitKey() != "":
 		return f.LimitKey()
 	}
-	return hostOf(f.Request)
+	return hostFor(f)
 }
 
-func hostOf(r record.Packed) string {
-	u, err := url.Parse(r.URL())
+// hostFor is the host that the next attempt of f goes to.
+func hostFor(f *record.Future) string {
+	if f.CallbackPending() {
+		return hostOf(f.Callback.URL)
+	}
+	return hostOf(f.Request.URL())
+}
+
+// hostOf is the host of a URL, with its port unless that is the one of its scheme. The test writes none but https, and
+// no addresses.
+func hostOf(target string) string {
+	u, err := url.Parse(target)
 	if err != nil {
 		panic(err) // the test writes no such URL
 	}
-	return u.Host
+	return strings.TrimSuffix(u.Host, ":443")
 }
 
 // key is the key of that name, remembered or new.
@@ -78,7 +97,7 @@ func (o *Oracle) key(name string) *key {
 	return k
 }
 
-// enlist makes a fetch one of its key. What it asks of the key holds for all of them from now on.
+// enlist makes a fetch, or a callback, one of its key. What it asks of the key holds for all of them from now on.
 func (o *Oracle) enlist(f *record.Future, asks *record.LimitSettings) {
 	k := o.key(keyOf(f))
 	if asks != nil {
@@ -87,14 +106,15 @@ func (o *Oracle) enlist(f *record.Future, asks *record.LimitSettings) {
 	o.tend(k)
 }
 
-// enqueue puts a fetch behind the others of its key. A key that had nothing to start waits until all others had a turn.
+// enqueue puts a fetch or a callback behind the others of its key. A key that had nothing to start waits until all
+// others had a turn.
 func (o *Oracle) enqueue(f *record.Future) {
 	k := o.key(keyOf(f))
 	k.ids = append(k.ids, f.ID)
 	o.tend(k)
 }
 
-// delist is for a fetch that has settled.
+// delist is for a fetch that has settled, or whose callback was pending until now.
 func (o *Oracle) delist(f *record.Future) {
 	k := o.limits[keyOf(f)]
 	if at := slices.Index(k.ids, f.ID); at >= 0 {
@@ -120,10 +140,12 @@ func (o *Oracle) flying(k *key) (all, now int) {
 	return all, now
 }
 
-// needed reports whether somebody needs k: a fetch that has not settled, or an attempt under way.
+// needsKey reports whether somebody needs k: a fetch that has not settled, a callback that is pending, or an attempt
+// under way.
 func (o *Oracle) needsKey(k *key) bool {
 	for _, f := range o.futures {
-		if f.Kind == record.KindFetch && !f.State.Settled() && keyOf(f) == k.name {
+		needs := f.Kind == record.KindFetch && !f.State.Settled() || f.CallbackPending()
+		if needs && keyOf(f) == k.name {
 			return true
 		}
 	}
@@ -179,7 +201,12 @@ func (o *Oracle) tend(k *key) {
 	switch wants := len(k.ids) > 0 && reason == record.ReasonNone; {
 	case !wants:
 		o.turns = slices.DeleteFunc(o.turns, func(name string) bool { return name == k.name })
-	case !slices.Contains(o.turns, k.name):
+		o.unpark(k)
+		o.passOn(k)
+	case slices.Contains(o.turns, k.name):
+	case k.host != "" && k.host == hostFor(o.futures[k.ids[0]]) && o.full(k.host):
+	default:
+		o.unpark(k)
 		o.turns = append(o.turns, k.name)
 	}
 	if o.needsKey(k) {
@@ -296,6 +323,7 @@ func (o *Oracle) land(c *record.Outcome) bool {
 		return false
 	}
 	delete(o.flights, c.ID)
+	o.wakeParked(fl.host)
 	k := o.key(fl.key)
 	before := k.circuit.State
 	if bad, says := judge(&c.Attempt); says && !c.Ours && fl.era == k.era {
@@ -390,7 +418,8 @@ func (o *Oracle) restoreKeys() {
 	}
 }
 
-// Place is where a fetch stands among those of its key, from 1; 0 when it does not wait for its turn.
+// Place is where a fetch stands among those of its key, from 1; 0 when it does not wait for its turn, or is a callback
+// that does.
 type Place struct {
 	Number int
 	Ragged bool // a larger number may be told
@@ -398,7 +427,7 @@ type Place struct {
 	blocked func(n int) (record.Reason, record.Time) // as the key stood when this was looked up
 }
 
-// Place looks for a fetch among those that wait.
+// Place looks for a future among those that wait.
 func (o *Oracle) Place(id string) Place {
 	for _, k := range o.limits {
 		if at := slices.Index(k.ids, id); at >= 0 {
@@ -406,6 +435,9 @@ func (o *Oracle) Place(id string) Place {
 			then.starts = slices.Clone(k.starts)
 			all, present := o.flying(k)
 			blocked := func(n int) (record.Reason, record.Time) { return then.blocked(n, now, all, present) }
+			if o.futures[id].CallbackPending() {
+				return Place{blocked: blocked}
+			}
 			return Place{at + 1, k.ragged, blocked}
 		}
 	}
@@ -415,42 +447,101 @@ func (o *Oracle) Place(id string) Place {
 // Allows reports whether number may be told of this place.
 func (p Place) Allows(number int) bool { return number == p.Number || p.Ragged && number > p.Number }
 
-// Shown is f as it is told with the place that was told: why it waits is its key's affair, and changes no fact.
+// Shown is f as it is told with the place that was told: why it waits is its key's affair, and changes no fact. Of a
+// callback is told until when.
 func (p Place) Shown(f *record.Future, told int) *record.Future {
-	if f == nil || p.Number == 0 {
-		return f
-	}
-	reason, until := p.blocked(told)
-	if reason == record.ReasonNone {
+	if f == nil || p.blocked == nil {
 		return f
 	}
 	shown := *f
-	shown.Reason, shown.NextAttemptAt = reason, until
+	switch reason, until := p.blocked(max(1, told)); {
+	case f.CallbackPending():
+		c := *f.Callback
+		c.NextAttemptAt = until
+		shown.Callback = &c
+	case reason != record.ReasonNone:
+		shown.Reason, shown.NextAttemptAt = reason, until
+	}
 	return &shown
 }
 
-// startQueued gives free workers the first of each key in turn.
+// startQueued gives free workers the first of each key in turn. One whose host has no place left takes no turns until
+// there is one.
 func (o *Oracle) startQueued() {
 	for len(o.flights) < o.Limits.WorkersMax && len(o.turns) > 0 && !o.Draining {
 		k := o.limits[o.turns[0]]
 		o.turns = o.turns[1:]
-		f := *o.futures[k.ids[0]]
-		k.ids = k.ids[1:]
-		if len(k.ids) == 0 {
-			k.ragged = false
+		if host := hostFor(o.futures[k.ids[0]]); o.full(host) {
+			k.host = host
+			o.parked = append(o.parked, k)
+		} else {
+			o.startFirst(k)
 		}
-		o.flights[f.ID] = flight{k.name, k.era, o.Now}
-		if k.settings.Rate > 0 {
-			k.starts = append(k.starts, o.Now)
-		}
-		f.State, f.Reason, f.NextAttemptAt = record.StateRunning, record.ReasonNone, 0
-		if f.StartedAt == 0 {
-			f.StartedAt = o.Now
-		}
-		o.put(&f)
-		o.effects = append(o.effects, Effect{
-			Does: Launches, ID: f.ID, N: len(f.Attempts) + 1, Request: f.Request, DeadlineAt: f.DeadlineAt,
-		})
-		o.tend(k)
+		o.passOn(k)
 	}
+}
+
+func (o *Oracle) startFirst(k *key) {
+	f := o.futures[k.ids[0]]
+	k.ids = k.ids[1:]
+	if len(k.ids) == 0 {
+		k.ragged = false
+	}
+	o.flights[job(f)] = flight{key: k.name, host: hostFor(f), era: k.era, at: o.Now}
+	if k.settings.Rate > 0 {
+		k.starts = append(k.starts, o.Now)
+	}
+	if f.CallbackPending() {
+		o.deliver(f)
+	} else {
+		o.start(f)
+	}
+	o.tend(k)
+}
+
+// full reports whether a host has as many attempts under way as it may.
+func (o *Oracle) full(host string) bool {
+	n := 0
+	for _, fl := range o.flights {
+		n += boolean(fl.host == host)
+	}
+	return n >= o.Limits.HostAttemptsMax
+}
+
+func (o *Oracle) unpark(k *key) {
+	k.host = ""
+	o.parked = slices.DeleteFunc(o.parked, func(one *key) bool { return one == k })
+}
+
+// wakeParked gives a key its turn that waits for a place at a host, the one that has waited longest, if there is one.
+func (o *Oracle) wakeParked(host string) {
+	i := slices.IndexFunc(o.parked, func(k *key) bool { return k.host == host })
+	if i < 0 || o.full(host) {
+		return
+	}
+	k := o.parked[i]
+	o.unpark(k)
+	k.wokenBy = host
+	o.turns = append(o.turns, k.name)
+}
+
+// passOn is for a key that has had its turn, or needs none any more: the host that gave it a place may have one more.
+func (o *Oracle) passOn(k *key) {
+	if host := k.wokenBy; host != "" {
+		k.wokenBy = ""
+		o.wakeParked(host)
+	}
+}
+
+// start makes an attempt of f, a fetch.
+func (o *Oracle) start(was *record.Future) {
+	f := *was
+	f.State, f.Reason, f.NextAttemptAt = record.StateRunning, record.ReasonNone, 0
+	if f.StartedAt == 0 {
+		f.StartedAt = o.Now
+	}
+	o.put(&f)
+	o.effects = append(o.effects, Effect{
+		Does: Launches, ID: f.ID, N: len(f.Attempts) + 1, Request: f.Request, DeadlineAt: f.DeadlineAt,
+	})
 }

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/awaitd/awaitd/api"
@@ -52,7 +53,8 @@ var must = []string{
 	"a key is closed", "a key is open", "a key is half open", "a key comes back", "a key is forgotten",
 	"a fetch is queued", "a fetch is rate limited", "a fetch is kept from its target",
 	"an attempt succeeded", "an attempt failed", "an attempt is tried again", "an attempt was cut", "abort",
-	"a key made room for another", "a cancel raced an outcome", "an outcome came late",
+	"a key made room for another", "a key waits for its host", "a callback waits for its host",
+	"a cancel raced an outcome", "an outcome came late",
 	"woken: satisfied", "woken: failed", "woken: pending", "the rest was cancelled", "a waiter left",
 	"a wait was woken by an event set and cleared in one turn",
 	"a wait came in the turn in which its event was set",
@@ -84,6 +86,14 @@ var must = []string{
 	"a group was closed: dependency_failed", "a group was closed: when its work was done",
 	"a group was closed that nobody joined", "a group was forgotten", "a group was forgotten that nobody joined",
 	"it would wait for its own group",
+
+	"the callback of a fetch is pending", "the callback of a promise is pending", "the callback of a timer is pending",
+	"the callback of a wait is pending", "the callback of a fetch is skipped", "the callback of a promise is skipped",
+	"a callback was delivered", "a callback was delivered by another server", "a callback is tried again",
+	"a callback failed for good", "a callback was given up", "a callback was over after the ttl of its future",
+	"a callback was deleted with its future", "a callback waits for one that was recalled",
+	"a receiver is left alone", "a delivery was interrupted by a death", "a delivery that was interrupted is made again",
+	"the end of a callback was lost with its commit",
 }
 
 // complete fails the test for each that never happened.
@@ -103,6 +113,15 @@ func (w *world) sawKeys() {
 		w.seen.saw("a key is " + [...]string{"closed", "open", "half open"}[k.circuit.State])
 		if k.slots > 0 {
 			w.seen.saw("a key comes back")
+		}
+		if k.host != "" {
+			w.seen.saw("a key waits for its host")
+			if strings.HasPrefix(k.name, "callback:") {
+				w.seen.saw("a callback waits for its host")
+			}
+		}
+		if k.circuit.State == record.CircuitOpen && len(k.ids) > 0 && strings.HasPrefix(k.name, "callback:") {
+			w.seen.saw("a receiver is left alone")
 		}
 		if len(k.ids) > 0 {
 			all, present := w.oracle.flying(k)

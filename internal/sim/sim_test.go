@@ -149,15 +149,20 @@ func (w *world) step(t *rapid.T) {
 
 func (w *world) drawPass() (d time.Duration, busy bool) {
 	d = oneOf(w.T, "pass", ms(w.T, "few", 0, 20), time.Millisecond, 300*time.Millisecond, 5*time.Second, 65*time.Second,
-		2*time.Hour, w.nextExpiry())
+		2*time.Hour, w.nextExpiry(), callbackTime)
 	return d, d > time.Second || chance(w.T, "busy", 30)
 }
 
-// outage lets a target fail as often as it takes for its key to be left alone, if it gets enough workers.
+// outage lets a target, or a receiver, fail as often as it takes to be left alone, if it gets enough workers.
 func (w *world) outage() {
 	w.note("outage")
+	key, callback := "k", (*record.Callback)(nil)
+	if chance(w.T, "of a receiver", 30) {
+		callback = drawCallback(w.T)
+		key = "callback:" + hostOf(callback.URL)
+	}
 	for range 3 * streakMax {
-		i := slices.IndexFunc(w.attempts, func(a attempt) bool { return w.oracle.flights[a.id].key == "k" })
+		i := slices.IndexFunc(w.attempts, func(a attempt) bool { return w.oracle.flights[a.id].key == key })
 		switch {
 		case i >= 0:
 			a := w.attempts[i]
@@ -170,6 +175,9 @@ func (w *world) outage() {
 			return
 		default:
 			n := record.NewFuture{ID: w.newID(), Kind: record.KindFetch, Request: drawRequest(w.T), LimitKey: "k"}
+			if callback != nil {
+				n.Kind, n.Request, n.LimitKey, n.Callback, n.At = record.KindTimer, "", "", callback, w.now()
+			}
 			w.ask(w.submit(&record.Submit{Futures: []record.NewFuture{n}}))
 		}
 		w.turn()
@@ -185,6 +193,9 @@ func (w *world) nextExpiry() time.Duration {
 	for _, f := range w.oracle.futures {
 		if f.ExpiresAt > w.now() {
 			next = soonest(next, f.ExpiresAt)
+		}
+		if f.CallbackPending() {
+			next = soonest(next, f.SettledAt.Add(callbackTime))
 		}
 	}
 	for _, k := range w.oracle.keys {
@@ -376,8 +387,13 @@ func (w *world) readGoesOn() {
 	w.alone, w.crowded = nil, false
 }
 
-// restart kills the server and starts another one, a while later.
+// restart kills the server and starts another one, a while later. What ended just before may be lost.
 func (w *world) restart() {
+	if len(w.attempts) > 0 && chance(w.T, "just before", 30) {
+		w.life.holding = true
+		w.drawOutcome()
+		w.turn()
+	}
 	w.note("death")
 	w.die(nil)
 	w.reborn()
@@ -458,11 +474,11 @@ func (w *world) calm() {
 		w.finishAll()
 	}
 	w.pass(600*time.Millisecond, false)
-	if !w.oracle.Draining && len(w.oracle.turns) > 0 && len(w.oracle.flights) == 0 {
-		w.Fatalf("these queue for ever: %v", w.oracle.turns)
+	if o := w.oracle; !o.Draining && len(o.turns)+len(o.parked) > 0 && len(o.flights) == 0 {
+		w.Fatalf("these queue for ever: %v, and %d keys more", o.turns, len(o.parked))
 	}
 	for _, f := range oldestFirst(w.oracle.Stored.Futures) {
-		if f.State.Settled() && f.ExpiresAt <= w.now()-300 {
+		if over(f) && f.ExpiresAt <= w.now()-300 {
 			w.Fatalf("%s expired at %d, it is %d, and it is still there", name(f.ID), f.ExpiresAt, w.now())
 		}
 	}

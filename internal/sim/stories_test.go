@@ -315,3 +315,30 @@ func TestAStreamThatWasCutOffTellsTheRest(t *testing.T) {
 		}
 	})
 }
+
+// A future whose callback is pending is not taken for one of its id that was made in the same millisecond, and deleted,
+// when that would have expired.
+func TestAnExpiryIsOfOneFutureAlone(t *testing.T) {
+	tell(t, await.DefaultLimits(), func(w *world) {
+		brief := promise("p")
+		brief.TTL = 10 * time.Millisecond
+		told := brief
+		told.Callback = drawCallback(w.T)
+		told.Callback.On = []record.State{record.StateSucceeded}
+		for _, one := range []record.NewFuture{brief, told} {
+			w.ask(w.create(one))
+			w.goes()
+			w.ask(w.resolve("p"))
+			w.goes()
+			if one.Callback == nil {
+				w.ask(w.delete("p"))
+				w.goes()
+			}
+		}
+		w.pass(time.Second, false)
+		w.agree(record.FutureQuery{Limit: 100})
+		if !w.oracle.Stored.Futures["p"].CallbackPending() {
+			w.Fatalf("the story went otherwise: %s", inWords(w.oracle.Stored.Futures["p"]))
+		}
+	})
+}

@@ -55,6 +55,8 @@ type world struct {
 	streams []*stream // that are open
 	watched []*stream // the last few messages of streams of futures and events
 
+	interrupted map[attempt]bool // deliveries under way when the last server died
+
 	disordered map[string]bool    // waits whose decided leaves outlived a server, in an order of their own
 	births     map[string]int     // of futures
 	versions   map[string]version // of each future, as last shown
@@ -103,8 +105,8 @@ func (w *world) bounds() Limits {
 	l := w.limits
 	return Limits{
 		FuturesPendingMax: l.FuturesPendingMax, WaitersMax: l.WaitersMax, WaitLeavesHeldMax: l.WaitLeavesHeldMax,
-		EventsMax: l.EventsMax, GroupsMax: l.GroupsMax, WorkersMax: l.WorkersMax, PendingBytesMax: l.PendingBytesMax,
-		EventBytesMax: l.EventBytesMax, TTLDefault: l.TTLDefault, EventTTL: l.EventTTL,
+		EventsMax: l.EventsMax, GroupsMax: l.GroupsMax, WorkersMax: l.WorkersMax, HostAttemptsMax: l.HostAttemptsMax,
+		PendingBytesMax: l.PendingBytesMax, EventBytesMax: l.EventBytesMax, TTLDefault: l.TTLDefault, EventTTL: l.EventTTL,
 	}
 }
 
@@ -215,16 +217,27 @@ func (w *world) next() (Effect, bool) {
 func (w *world) started(a attempt, l launched) {
 	w.note("launch %s#%d", name(a.id), a.n)
 	e, _ := w.next()
+	sends := l.job.Request
+	if e.Tells != nil {
+		sends = asked(sends)
+	}
 	switch {
+	case slices.ContainsFunc(w.attempts, func(one attempt) bool { return one.id == a.id }):
+		w.Fatalf("launched %s#%d while an attempt of that name is under way", name(a.id), a.n)
 	case e.Does != Launches || e.ID != a.id || e.N != a.n:
 		w.Fatalf("launched %s#%d, but next should come %+v", name(a.id), a.n, e)
 	case e.Changes > w.oracle.Stored.Changes:
 		w.Fatalf("launched %s#%d before that was durable", name(a.id), a.n)
-	case l.job.Request != e.Request || !l.job.DeadlineAt.Equal(e.DeadlineAt.Time()):
+	case sends != e.Request || !l.job.DeadlineAt.Equal(e.DeadlineAt.Time()):
 		w.Fatalf("launched %s with another request: %+v until %v", name(a.id), l.job.Request.Open(), l.job.DeadlineAt)
+	case !sameFuture(l.job.Callback, e.Tells):
+		w.Fatalf("launched %s to tell of another future: %s", name(a.id), differs(l.job.Callback, e.Tells))
 	}
 	w.effects = w.effects[1:]
 	w.attempts = append(w.attempts, a)
+	if w.interrupted[a] {
+		w.seen.saw("a delivery that was interrupted is made again")
+	}
 	key := w.oracle.flights[a.id].key
 	if key != w.lastKey && slices.Contains(w.oracle.turns, w.lastKey) {
 		w.seen.saw("a key made room for another")
@@ -366,6 +379,7 @@ func (w *world) die(want error) {
 	if w.committing {
 		b = w.life.disk.held.batch
 	}
+	underWay := w.attempts
 	w.stop(want)
 	w.medium.cut(w, b)
 	w.medium.open(w)
@@ -382,6 +396,7 @@ func (w *world) die(want error) {
 	case b != nil:
 		w.seen.saw(fmt.Sprintf("a commit was lost %s", w.medium))
 	}
+	w.sawDeath(underWay)
 }
 
 // stop ends what is left of a life and everybody who still waits for an answer.

@@ -92,7 +92,7 @@ func (g *gone) expire(v view, key []byte, now record.Time, seen map[string]bool)
 		return err
 	case keySettled:
 		f, err := decodeAt(key[len("s?"):], stored)
-		if err == nil && f.ExpiresAt <= now && !seen[f.ID] {
+		if err == nil && f.ExpiresAt != 0 && f.ExpiresAt <= now && !seen[f.ID] {
 			seen[f.ID] = true
 			g.futures = append(g.futures, f)
 		}

@@ -159,6 +159,23 @@ func idComesBack(t *testing.T, s *store.Store) {
 	}
 }
 
+// What would have expired does not take with it what has its id, and the millisecond of its creation: a future whose
+// callback is pending, which has no time to be forgotten.
+func idComesBackOwing(t *testing.T, s *store.Store) {
+	first, owing := future(2, record.StateSucceeded), future(2, record.StateSucceeded)
+	owing.ExpiresAt = 0
+	owing.Callback = &record.Callback{URL: "http://a.example/", State: record.CallbackPending}
+	commit(t, s, create(first))
+	b := create(owing)
+	b.Dropped = []string{first.ID}
+	commit(t, s, b)
+	commit(t, s, &record.Batch{At: first.ExpiresAt})
+	got, err := s.Future(owing.ID)
+	if diff := cmp.Diff(owing, got); err != nil || diff != "" {
+		t.Errorf("%v\n%s", err, diff)
+	}
+}
+
 func key(name string, expires record.Time) *record.Key {
 	return &record.Key{Name: name, Fingerprint: []byte("print"), Futures: []string{"fut_1", "fut_2"}, ExpiresAt: expires}
 }

@@ -46,6 +46,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		"StatesAreMergedByTime":                mergedByTime,
 		"AFactMayBeForgottenByAChange":         forgottenByChange,
 		"AnIDMayComeBack":                      idComesBack,
+		"ACallbackIsOwedUnderAnIDThatCameBack": idComesBackOwing,
 		"AKeyIsReadUntilItIsSwept":             keyUntilSwept,
 		"AKeyUsedAnewOutlivesItsFirstExpiry":   keyUsedAnew,
 		"LoadVisitsWhatIsOpenOldestFirst":      loadVisits,
