@@ -53,9 +53,11 @@ func (c *client) call(ctx context.Context, q request) (a answer, is fate) {
 	is = lost
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
+		c.history.turnedAway.Add(1)
 		return a, void
 	case err == nil && a.status == http.StatusServiceUnavailable:
 		is = void
+		c.history.turnedAway.Add(1)
 	case err == nil:
 		return a, answered
 	}

@@ -3,6 +3,7 @@ package faults
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -40,7 +41,8 @@ type reply struct {
 
 // history is everything that the clients of one world did. Any goroutine.
 type history struct {
-	began time.Time
+	began      time.Time
+	turnedAway atomic.Int64 // calls that found no server, or one that ends and said that it did nothing
 
 	mu         sync.Mutex
 	operations []operation
