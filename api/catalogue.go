@@ -86,9 +86,9 @@ var catalogue = []ProblemPage{
 			"cancel_on_failure failed. It takes no members any more, and cannot be opened again. Nothing was created.",
 	},
 	{
-		CodePreconditionFailed, "The result is another than you ask for", 412,
-		"If-Match names an ETag that the result does not have. A result never changes: the future is another, of the same " +
-			"id.",
+		CodePreconditionFailed, "The result has another ETag", 412,
+		"If-Match names an ETag that the result does not have. A result never changes, but its ETag does when the callback " +
+			"of its future goes on: read it again, or ask without If-Match.",
 	},
 	{
 		CodeBodyTooLarge, "The body is too large", 413,

@@ -168,7 +168,7 @@ scrape() {
 	pids+=($!)
 	await_url "http://127.0.0.1:$promport/-/ready"
 	for _ in $(seq 100); do # a scrape may be late: then up is 0 until the next one
-		up=$(ask 'up{job="awaitd"}')
+		up=$(ask 'up{job="awaitd"}') || true
 		[[ $up == 1 && $(ask 'min(count_over_time(awaitd_loop_turns_total[1m])) >= bool 3') == 1 ]] && break
 		sleep 0.3
 	done

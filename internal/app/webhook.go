@@ -34,10 +34,10 @@ func (a *App) buildSigner() error {
 			a.log.Warn("a secret for verifying callbacks was made; it is shown only now", "webhook_secret", kept[0])
 		}
 	}
-	if a.signer, err = webhook.NewSigner(secrets, kept[1]); err != nil && len(a.options.WebhookSecret) == 0 {
-		err = fmt.Errorf("%s: %w", filepath.Join(a.options.DataDir, webhookFile), err)
+	if a.signer, err = webhook.NewSigner(secrets, kept[1]); err != nil { // those of the flag have been checked
+		return fmt.Errorf("%s: %w", filepath.Join(a.options.DataDir, webhookFile), err)
 	}
-	return err
+	return nil
 }
 
 // keysSum shows that the keys of callbacks are those that were written.

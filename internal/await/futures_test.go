@@ -116,41 +116,6 @@ func TestAFailedCommitEndsTheKernel(t *testing.T) {
 	})
 }
 
-// An ordered end makes durable what was proposed while the last commit was under way, and answers it.
-func TestFinishTakesWhatIsOnItsWay(t *testing.T) {
-	inHouse(t, small(), func(h *house) {
-		h.submit("f1")
-		h.store.hold()
-		answers := make(chan error, 3)
-		for _, id := range []string{"p", "q"} {
-			go func() {
-				_, err := h.kernel.Submit(h.Context(), record.NewFuture{ID: id, Kind: record.KindPromise})
-				answers <- err
-			}()
-			synctest.Wait()
-		}
-		h.succeed("f1", 1)
-		h.kernel.Finish()
-		for range 2 {
-			synctest.Wait()
-			select {
-			case err := <-h.ended:
-				h.Fatalf("it ended with work on its way: %v", err)
-			default:
-			}
-			h.store.letGo(true)
-		}
-		if err := errors.Join(<-h.ended, <-answers, <-answers); err != nil {
-			h.Error(err)
-		}
-		h.store.letGo(false)
-		h.begin()
-		if h.state("f1") != "succeeded" || h.state("p") != "pending" || h.state("q") != "pending" {
-			h.Errorf("after it: %s, %s, %s", h.state("f1"), h.state("p"), h.state("q"))
-		}
-	})
-}
-
 // An attempt that failed is followed by the next one after its back-off, with its count; the last failure stands.
 func TestAFetchBacksOffAndTriesAgain(t *testing.T) {
 	inHouse(t, small(), func(h *house) {

@@ -93,11 +93,18 @@ type targets struct {
 	mu       sync.Mutex
 	launched []fetch.Job
 	aborted  []string
+	refuses  *Kernel // takes the outcomes of launches, once the fetcher is closed
 }
 
 func (f *targets) Launch(j fetch.Job) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.refuses != nil {
+		f.refuses.Outcome(&record.Outcome{
+			ID: j.ID, Attempt: record.Attempt{N: j.N, Failure: &record.Failure{Type: record.FailCancelled}}, Retry: true,
+		})
+		return
+	}
 	f.launched = append(f.launched, j)
 }
 

@@ -81,7 +81,6 @@ type Kernel struct {
 	position    uint64        // of the last turn applied
 	held        []effect      // of the turns applied since the last commit began
 	committing  bool
-	finishing   bool             // the loop is to stop when nothing is held any more
 	sweeping    bool             // something has expired: the next commit is worth making even if it changes nothing
 	alarm       loop.TimerHandle // wakes the loop for what is next due
 	alarmAt     record.Time      // 0: not set
@@ -185,10 +184,24 @@ func (k *Kernel) Run() error {
 	return errors.Join(k.failure, err)
 }
 
-// Finish has Run return once all that was proposed before is durable and answered. Stop forgets what is not, as a
-// crash does. Any goroutine.
+// Finish has Run return once all that was proposed before is durable and answered, and each attempt has come back. Stop
+// forgets what is not, as a crash does. Call it after Drain, when the fetcher is closed. Any goroutine.
 func (k *Kernel) Finish() {
-	_ = k.CallSoonThreadsafe(func() { k.finishing = true }) // else it has ended
+	k.mustHappen(&proposal{look: func(s *State) when {
+		s.effects = append(s.effects, finish{})
+		return atOnce
+	}})
+}
+
+// finish is the effect of Finish: all before it is done.
+type finish struct{}
+
+func (finish) release(k *Kernel) {
+	if k.state.running > 0 {
+		k.Finish() // a launch was refused just now, and its outcome is on its way
+		return
+	}
+	k.Stop()
 }
 
 // broken ends the kernel: something on the loop panicked, so the state may be wrong, and replay is cheaper than wrong
@@ -220,8 +233,6 @@ func (k *Kernel) endTurn(t loop.Turn) {
 	k.commit()
 	if len(k.state.cascade) > 0 {
 		k.CallSoon(func() {}) // its turn follows the rest
-	} else if k.finishing && !k.committing && len(k.held) == 0 {
-		k.Stop()
 	}
 	k.setAlarm()
 	k.gauges.publish(k)

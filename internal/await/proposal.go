@@ -73,8 +73,8 @@ func (k *Kernel) hasEnded() bool {
 	}
 }
 
-// await waits for the release of p. Who leaves early leaves the answer behind. Errors: ErrLost, of
-// a command; ErrEnded, of a look; ctx's. Any goroutine.
+// await waits for the release of p. Who leaves early leaves the answer behind. Errors: ErrLost, of a command; ErrEnded,
+// of a look; ctx's. Any goroutine.
 func (k *Kernel) await(ctx context.Context, p *proposal) (any, error) {
 	select {
 	case <-p.done:

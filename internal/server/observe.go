@@ -12,7 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// statusGone stands in metrics and logs for the answer to a caller who left before there was one.
+// statusGone stands in metrics and logs for the answer to a caller who left before there was one, or who gets none.
 const statusGone = 499
 
 // tally is the metrics of HTTP.

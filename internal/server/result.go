@@ -49,20 +49,7 @@ func (s *Server) serveResult(w http.ResponseWriter, r *http.Request, v await.Vie
 	}
 	body := &servedBody{open: opened}
 	defer body.close()
-	h := w.Header()
-	h.Set("Content-Type", "application/json")
-	if v.Kind == record.KindFetch {
-		h.Set("Awaitd-Upstream-Status", strconv.Itoa(v.Result.Status))
-		h.Set("Content-Type", "application/octet-stream")
-		for _, sent := range v.Result.Headers {
-			if sent.Name == "Content-Type" || sent.Name == "Content-Encoding" {
-				h.Set(sent.Name, sent.Values[0])
-			}
-		}
-	}
-	h.Set("Content-Security-Policy", "sandbox; default-src 'none'")
-	h.Set("Content-Disposition", "attachment")
-	h.Set("ETag", etagOf(v.Future))
+	headResult(w.Header(), v)
 	if !strings.HasPrefix(r.Header.Get("Range"), "bytes=") {
 		r.Header.Del("Range") // of a unit that nobody has here (RFC 9110, section 14.2)
 	}
@@ -76,7 +63,6 @@ func (s *Server) serveResult(w http.ResponseWriter, r *http.Request, v await.Vie
 	case fault != nil:
 		fault = fmt.Errorf("result of %s: %w", v.ID, fault)
 	case late.status == http.StatusRequestedRangeNotSatisfiable:
-		h.Set("Content-Range", fmt.Sprintf("bytes */%d", size))
 		fault = api.NewProblem(api.CodeRangeNotSatisfiable, fmt.Sprintf("The result has %d bytes.", size))
 	case late.status == http.StatusPreconditionFailed:
 		fault = api.NewProblem(api.CodePreconditionFailed, "The result has the ETag "+etagOf(v.Future)+".")
@@ -84,13 +70,38 @@ func (s *Server) serveResult(w http.ResponseWriter, r *http.Request, v await.Vie
 		late.begin()
 		return nil
 	}
-	for _, name := range []string{
-		"Accept-Ranges", "Content-Encoding", "Content-Disposition", "Content-Length", "Awaitd-Upstream-Status",
-	} {
+	h := w.Header()
+	for _, name := range headersOfAResult {
 		h.Del(name)
+	}
+	if late.status == http.StatusRequestedRangeNotSatisfiable {
+		h.Set("Content-Range", fmt.Sprintf("bytes */%d", size))
 	}
 	h.Set("Cache-Control", "no-store") // ServeContent has taken it away
 	return fault
+}
+
+// headResult sets what is said of a result before it.
+func headResult(h http.Header, v await.View) {
+	h.Set("Content-Type", "application/json")
+	if v.Kind == record.KindFetch {
+		h.Set("Awaitd-Upstream-Status", strconv.Itoa(v.Result.Status))
+		h.Set("Content-Type", "application/octet-stream")
+		for _, sent := range v.Result.Headers {
+			if sent.Name == "Content-Type" || sent.Name == "Content-Encoding" {
+				h.Set(sent.Name, sent.Values[0])
+			}
+		}
+	}
+	h.Set("Content-Security-Policy", "sandbox; default-src 'none'")
+	h.Set("Content-Disposition", "attachment")
+	h.Set("ETag", etagOf(v.Future))
+}
+
+// headersOfAResult are those that a problem in its place must not have.
+var headersOfAResult = []string{
+	"Accept-Ranges", "Awaitd-Upstream-Status", "Content-Disposition", "Content-Encoding", "Content-Length",
+	"Content-Range",
 }
 
 // openResult opens what v brought home. The answer of a wait is not kept as text.
