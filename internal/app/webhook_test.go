@@ -243,8 +243,8 @@ func TestDamagedKeysOfCallbacksAreRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for at, c := range text {
-		if c == '\n' {
+	for at := 0; at < len(text); at += 5 {
+		if text[at] == '\n' {
 			continue
 		}
 		damaged := slices.Clone(text)
