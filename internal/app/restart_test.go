@@ -83,7 +83,7 @@ func TestAnOrderedEndLosesNoOutcome(t *testing.T) {
 		arrived <- true
 		<-release
 	}))
-	defer target.Close()
+	t.Cleanup(target.Close) // after the last server
 	o := options()
 	o.Memory, o.Sync, o.DataDir, o.HostConcurrency = false, true, t.TempDir(), posts
 	r := launch(t, o)
@@ -114,7 +114,7 @@ func TestWhatTheGraceTimeCutsIsMadeAgain(t *testing.T) {
 		arrived <- true
 		<-r.Context().Done()
 	}))
-	defer target.Close()
+	t.Cleanup(target.Close) // after the last server
 	o := options()
 	o.Memory, o.Sync, o.DataDir, o.HostConcurrency, o.Grace = false, true, t.TempDir(), gets, time.Millisecond
 	r := launch(t, o)
