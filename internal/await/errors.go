@@ -7,7 +7,8 @@ import (
 	"github.com/awaitd/awaitd/internal/record"
 )
 
-// The callers' mistakes and the bounds they may meet. The door maps each to one problem code.
+// The callers' mistakes and the bounds they may meet. The door maps each to one problem code, but for ErrLost, to which
+// it has no answer. Each verb may return ErrEnded, and nothing was done; one that changes something also ErrLost.
 var (
 	ErrBusy            = errors.New("await: too many requests are waiting for their turn")
 	ErrDraining        = errors.New("await: the server is shutting down")

@@ -45,6 +45,26 @@ func TestFinishTakesWhatIsOnItsWay(t *testing.T) {
 	})
 }
 
+// untilEnded lets one commit after the other go until the kernel has ended, and returns how many.
+func (h *house) untilEnded(before func()) (commits int) {
+	h.Helper()
+	for commits = 1; commits <= 100; commits++ {
+		before()
+		synctest.Wait()
+		h.store.letGo(true)
+		select {
+		case err := <-h.ended:
+			if err != nil {
+				h.Error(err)
+			}
+			return commits
+		default:
+		}
+	}
+	h.Fatal("it does not end")
+	return 0
+}
+
 // What falls due while the server ends is the next one's affair, however fast it comes.
 func TestFinishDoesNotWaitForTime(t *testing.T) {
 	inHouse(t, small(), func(h *house) {
@@ -57,20 +77,7 @@ func TestFinishDoesNotWaitForTime(t *testing.T) {
 		go h.promise("p")
 		synctest.Wait()
 		h.kernel.Finish()
-		commits := 0
-		for ended := false; !ended; commits++ {
-			time.Sleep(step) // a timer falls due
-			synctest.Wait()
-			h.store.letGo(true)
-			select {
-			case err := <-h.ended:
-				ended = true
-				if err != nil {
-					h.Error(err)
-				}
-			default:
-			}
-		}
+		commits := h.untilEnded(func() { time.Sleep(step) }) // a timer falls due before each
 		if commits > 2 {
 			h.Errorf("it ended after %d commits", commits)
 		}
@@ -92,18 +99,7 @@ func TestFinishWaitsForTheOutcomeOfARefusedLaunch(t *testing.T) {
 		synctest.Wait()
 		h.fetcher.refuses = h.kernel
 		h.kernel.Finish()
-		for ended := false; !ended; {
-			synctest.Wait()
-			h.store.letGo(true)
-			select {
-			case err := <-h.ended:
-				ended = true
-				if err != nil {
-					h.Error(err)
-				}
-			default:
-			}
-		}
+		h.untilEnded(func() {})
 		h.fetcher.refuses = nil
 		h.store.letGo(false)
 		h.begin()
